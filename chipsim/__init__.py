@@ -1,0 +1,1 @@
+"""chipsim: on-chip learning under a chip's integer constraints, counted and priced."""

@@ -1,0 +1,163 @@
+"""A chip as plain text: structure, widths, registers, engine, energy, what is unknown, sources."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import Any
+
+from chipsim.chip.schema import Chip, EnergyProfile, RegisterBank
+
+WIDTH = 100
+_OWNERS = {
+    "pre": "per axon",
+    "post": "per neuron",
+    "syn": "per synapse (tags)",
+    "layer": "per layer",
+    "temp": "within a section",
+}
+
+
+def chip_page(chip: Chip) -> str:
+    """The page of `chipsim chip show`: everything the file says, in SI units, without colour."""
+    blocks = [
+        _head(chip),
+        _section("Step", chip, "step"),
+        _section("Weights", chip, "weight"),
+        _section("Neuron", chip, "neuron"),
+        _registers(chip),
+        _learning(chip),
+        _section("Limits of one chip", chip, "limits"),
+        _energy(chip),
+        _unknown(chip),
+        _sources(chip),
+    ]
+    return "\n\n".join("\n".join(block) for block in blocks)
+
+
+def _head(chip: Chip) -> list[str]:
+    return [
+        f"{chip.name}: {chip.title}",
+        *textwrap.wrap(f"fidelity  {chip.fidelity}", WIDTH, subsequent_indent=" " * 10),
+        f"engine    {chip.engine}",
+        f"noise     {chip.noise_default} (may be {', '.join(chip.noises)})",
+        f"file      {chip.path}",
+        f"sha256    {chip.sha256}",
+    ]
+
+
+def _section(title: str, chip: Chip, name: str) -> list[str]:
+    table = getattr(chip, name)
+    fields = type(table).model_fields
+    return [
+        title,
+        *_rows([(field, _say(chip, f"{name}.{field}", getattr(table, field))) for field in fields]),
+    ]
+
+
+def _registers(chip: Chip) -> list[str]:
+    rows = [("owner", "", "how many", "widest", "rounding")]
+    for name, where in _OWNERS.items():
+        bank: RegisterBank = getattr(chip.registers, name)
+        count = _say(chip, f"registers.{name}.count", bank.count)
+        rows.append((name, where, count, bank.widest(), ", ".join(bank.rounding) or "-"))
+    return ["Registers", *_columns(rows)]
+
+
+def _learning(chip: Chip) -> list[str]:
+    learning = chip.learning
+    rows = [
+        (field, _say(chip, f"learning.{field}", getattr(learning, field)))
+        for field in type(learning).model_fields
+        if field != "products"
+    ]
+    lines = ["Learning", *_rows(rows)]
+    if learning.products is not None:
+        products = learning.products
+        base = "learning.products."
+        lines += [
+            "Sum of products",
+            *_rows(
+                [
+                    (name, _say(chip, base + name, getattr(products, name)))
+                    for name in type(products).model_fields
+                ]
+            ),
+        ]
+    return lines
+
+
+def _energy(chip: Chip) -> list[str]:
+    if not chip.energy:
+        return ["Energy", "  no published energy per event: operations are counted, none is priced"]
+    lines = []
+    for name, profile in chip.energy.items():
+        default = " (default)" if name == chip.energy_default else ""
+        lines += [f"Energy, profile {name}{default}", *_profile(name, profile, chip)]
+    return lines
+
+
+def _profile(name: str, profile: EnergyProfile, chip: Chip) -> list[str]:
+    meta = profile.meta
+    volts = "voltage unknown" if meta.voltage_V is None else f"{meta.voltage_V:g} V"
+    lines = textwrap.wrap(meta.text, WIDTH, initial_indent="  ", subsequent_indent="  ")
+    lines.append(f"  {meta.definition}, {meta.bound}, {volts}, evidence {meta.evidence}")
+    rows = [("event", "price", "bound", "evidence", "source")]
+    for event, price in profile.prices.items():
+        label = f" [assumption {price.assumption}]" if price.assumption else ""
+        rows.append((event, f"{price.value_J:g} J", price.bound, price.evidence, price.source + label))
+    lines += _columns(rows)
+    if meta.includes:
+        lines.append(f"  included in other prices: {', '.join(meta.includes)}")
+    base = f"energy.{name}.prices."
+    unpriced = [key.removeprefix(base) for key in chip.unknown if key.startswith(base)]
+    if unpriced:
+        text = f"counted, without a price: {', '.join(unpriced)}"
+        lines += textwrap.wrap(text, WIDTH, initial_indent="  ", subsequent_indent="    ")
+    return lines
+
+
+def _unknown(chip: Chip) -> list[str]:
+    return ["Unknown (no source found)", *(f"  {key}" for key in chip.unknown or ("nothing",))]
+
+
+def _sources(chip: Chip) -> list[str]:
+    lines = [
+        "Sources",
+        "  M measured, S simulated, A by design, RTL, SW software, D derived, V vendor, mem remembered",
+    ]
+    for key, source in chip.sources.items():
+        note = f". {source.note}" if source.note else ""
+        text = f"{key} [{source.evidence}] {source.cite}{note}"
+        lines += textwrap.wrap(text, WIDTH, initial_indent="  ", subsequent_indent="      ")
+    return lines
+
+
+def _say(chip: Chip, key: str, value: Any) -> str:
+    """One value in words; None is unknown where the file says so, else unlimited."""
+    if value is None:
+        return "unknown" if chip.is_unknown(key) else "unlimited"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {inner}" for name, inner in value.items())
+    if isinstance(value, tuple):
+        if len(value) > 2 and isinstance(value[0], int) and value == tuple(range(value[0], value[-1] + 1)):
+            return f"{value[0]} to {value[-1]}"
+        return ", ".join(str(inner) for inner in value) or "none"
+    return str(value)
+
+
+def _rows(rows: list[tuple[str, str]]) -> list[str]:
+    indent = " " * 25
+    lines: list[str] = []
+    for name, value in rows:
+        lines += textwrap.wrap(f"  {name:<22} {value}", WIDTH, subsequent_indent=indent)
+    return lines
+
+
+def _columns(rows: list[tuple[str, ...]]) -> list[str]:
+    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
+    return [
+        ("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))).rstrip()
+        for row in rows
+    ]

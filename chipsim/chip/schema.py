@@ -1,0 +1,287 @@
+"""Every field of a chip file, its type and its meaning.
+
+A field typed `... | None` may be unknown (named in the file's `unknown` list) or, where the type is
+`Unlimited` or `products`, stated as "unlimited" or "none". All other fields must be set. Widths are
+in bits, delays in steps, energies in joules.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from chipsim.fixed import Format
+
+PHASES = ("arrive", "decay", "deliver", "on_pre", "fire", "on_post", "third", "learn")
+EVENTS = (
+    "synaptic_event",
+    "synaptic_event_graded",
+    "axon_event",
+    "spike",
+    "neuron_update_active",
+    "neuron_update_inactive",
+    "weight_update",
+    "trace_update",
+    "tag_update",
+    "random_draw",
+    "error_message",
+    "circuit_add",
+    "circuit_multiply",
+    "circuit_divide",
+    "table_lookup",
+    "micro_op",
+    "barrier",
+    "hop_x",
+    "hop_y",
+)
+
+Rounding = Literal["floor", "trunc", "nearest", "stochastic"]
+Noise = Literal["lane", "element", "shared", "lfsr"]
+Evidence = Literal["M", "S", "A", "RTL", "SW", "D", "V", "mem"]
+Width = Annotated[int, Field(ge=1, le=32)]
+Count = Annotated[int, Field(ge=0)]
+Sentence = Annotated[str, Field(min_length=1)]
+
+
+def _word(word: str) -> BeforeValidator:
+    return BeforeValidator(lambda value: None if value == word else value)
+
+
+Unlimited = Annotated[Count | None, _word("unlimited")]
+
+
+class _Table(BaseModel):
+    """No key beyond the declared ones, no conversion of types, no change after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class Source(_Table):
+    """Where a number comes from. evidence: M measured on silicon, S simulated or pre-silicon, A true
+    by design, RTL read from released hardware text, SW constant of the vendor's or lab's software,
+    D derived (arithmetic in the note), V vendor claim, mem remembered (no text opened)."""
+
+    cite: Sentence
+    evidence: Evidence
+    note: str = ""
+
+
+class Step(_Table):
+    """Order of the phases of a step and the delays a connection may have, in steps."""
+
+    order: tuple[Literal[PHASES], ...]  # type: ignore[valid-type]
+    walk: Literal["layer", "phase"]
+    min_delay: Count
+    max_delay: Unlimited
+
+    @model_validator(mode="after")
+    def _agree(self) -> Step:
+        if sorted(self.order) != sorted(PHASES):
+            raise ValueError(f"order must name each of {', '.join(PHASES)} once")
+        if self.max_delay is not None and self.max_delay < self.min_delay:
+            raise ValueError(f"max_delay {self.max_delay} is below min_delay {self.min_delay}")
+        if self.order.index("fire") < self.order.index("deliver") and self.min_delay < 1:
+            raise ValueError("fire comes before deliver, so min_delay must be at least 1")
+        return self
+
+
+class Weight(_Table):
+    """The weight memory: widths it can be set to, the width used unless told, sign."""
+
+    bits: tuple[Width, ...]
+    default_bits: Width
+    signed: bool
+
+    @model_validator(mode="after")
+    def _agree(self) -> Weight:
+        if self.default_bits not in self.bits:
+            raise ValueError(f"default_bits {self.default_bits} is not one of bits {list(self.bits)}")
+        return self
+
+
+class Neuron(_Table):
+    """The neuron's current u and membrane v, two's complement.
+
+    guard_bits  fraction bits of u and v below the LSB of an 8-bit weight
+    u_decay_offset  added by the chip to the decay of u: k_u is at most 1 - offset * 2**-decay_bits
+    compare     "gt": spike where v > threshold; "ge": v >= threshold
+    """
+
+    u_bits: Width
+    v_bits: Width
+    u_overflow: Literal["saturate", "wrap"]
+    v_overflow: Literal["saturate", "wrap"]
+    guard_bits: Count
+    decay_bits: Width
+    decay_rounding: Rounding
+    u_decay_offset: Count
+    compare: Literal["ge", "gt"]
+    resets: tuple[Literal["hard", "soft"], ...]
+    threshold_bits: Unlimited
+    bias_bits: Unlimited
+    refractory_max: Unlimited
+    programmable: bool
+
+
+class RegisterBank(_Table):
+    """Registers of one owner: how many per element, how wide, which roundings at a write.
+
+    count          None: unlimited
+    bits           widest signed register where `signed`, else widest register
+    unsigned_bits  widest unsigned register
+    """
+
+    count: Unlimited
+    bits: Annotated[int, Field(ge=0, le=32)]
+    signed: bool
+    unsigned_bits: Annotated[int, Field(ge=0, le=32)]
+    rounding: tuple[Rounding, ...]
+
+    def holds(self, fmt: Format) -> bool:
+        """True where a register of this format can be stored without loss."""
+        return (self.signed and fmt.bits <= self.bits) if fmt.signed else fmt.bits <= self.unsigned_bits
+
+    def widest(self) -> str:
+        """The widest registers in words: `s8, u7`, or `none`."""
+        kinds = ([f"s{self.bits}"] if self.signed else []) + [f"u{self.unsigned_bits}"]
+        return "none" if self.count == 0 else ", ".join(kinds)
+
+
+class Registers(_Table):
+    """Register banks per owner; syn are the tags beside the weight, temp lives within a section."""
+
+    pre: RegisterBank
+    post: RegisterBank
+    syn: RegisterBank
+    layer: RegisterBank
+    temp: RegisterBank
+
+
+class Products(_Table):
+    """Arithmetic of a sum-of-products engine: z += sum of mantissa * 2**exponent * factors.
+
+    factor_bits       magnitude bits W of each factor; its value is limited to -2**W..2**W - 1
+    accumulator_frac  the synaptic variable is shifted left by it before the sum
+    product_rounding  of the right shift max(0, sum of W + mantissa bits - (accumulator_bits - 1))
+    accumulator_min   smallest sum kept (largest is 2**(accumulator_bits - 1) - 1)
+    """
+
+    accumulator_bits: Width
+    accumulator_frac: Count
+    accumulator_min: int
+    product_rounding: Rounding
+    write_rounding: Rounding
+    mantissa_min: int
+    mantissa_max: int
+    exponent_min: int
+    exponent_max: int
+    factor_bits: dict[str, Width]
+    constant_bits: Width
+    traces_pre: Count
+    traces_post: Count
+    impulse_bits: Width
+    impulse_frac_bits: Count
+    epoch_max: Annotated[int, Field(ge=1)]
+    epoch_default: Annotated[int, Field(ge=1)]
+    products_max: Unlimited
+    factors_max: Unlimited
+
+
+class Learning(_Table):
+    """What a rule may read from elsewhere, and the engine's arithmetic where it is no line engine."""
+
+    third_factor: Literal["none", "global_reward", "per_post_neuron", "any"]
+    third_factor_bits: Unlimited
+    accumulate: Literal["sum", "each"]
+    products: Annotated[Products | None, _word("none")]
+
+
+class Limits(_Table):
+    """Walls and budgets of one chip; None is unlimited or unknown (see Chip.is_unknown)."""
+
+    cores: Unlimited
+    neurons_per_core: Unlimited
+    synapse_bits_per_core: Unlimited
+    axons_in_per_core: Unlimited
+    axons_out_per_core: Unlimited
+    fan_in: Unlimited
+
+
+class Price(_Table):
+    """Energy of one event. `assumption` names a use of the number beyond what its source measured;
+    source and evidence are the [src] entry's."""
+
+    value_J: Annotated[float, Field(ge=0)]
+    bound: Literal["nominal", "min", "max"] = "nominal"
+    assumption: str = ""
+    source: str = ""
+    evidence: Evidence = "mem"
+
+
+class ProfileMeta(_Table):
+    """What the prices of a profile mean. includes: events contained in the price of another one."""
+
+    definition: Literal["marginal", "total_at_operating_point"]
+    bound: Literal["nominal", "min", "max"]
+    voltage_V: Annotated[float, Field(gt=0)] | None
+    evidence: Evidence
+    text: Sentence
+    includes: tuple[Literal[EVENTS], ...]  # type: ignore[valid-type]
+
+
+class EnergyProfile(_Table):
+    """One published set of prices. Profiles are never mixed."""
+
+    meta: ProfileMeta
+    prices: dict[str, Price]
+
+
+class Chip(_Table):
+    """One chip file. path and sha256 (of the file's bytes) are added by the loader."""
+
+    name: Sentence
+    title: Sentence
+    fidelity: Sentence
+    engine: Literal["lines", "sum_of_products", "fixed", "vector", "cpu", "none", "unknown"]
+    noise_default: Noise
+    noises: tuple[Noise, ...]
+    step: Step
+    weight: Weight
+    neuron: Neuron
+    registers: Registers
+    learning: Learning
+    limits: Limits
+    energy: dict[str, EnergyProfile]
+    energy_default: str | None
+    unknown: tuple[str, ...]
+    sources: dict[str, Source]
+    path: str
+    sha256: str
+
+    @model_validator(mode="after")
+    def _agree(self) -> Chip:
+        if self.noise_default not in self.noises:
+            raise ValueError(f"noise_default '{self.noise_default}' is not one of noises {list(self.noises)}")
+        if (self.engine == "sum_of_products") != (self.learning.products is not None):
+            raise ValueError('learning.products must be a table for engine "sum_of_products", else "none"')
+        if self.energy_default is not None and self.energy_default not in self.energy:
+            raise ValueError(f"energy_default '{self.energy_default}' is no profile in [energy]")
+        return self
+
+    def is_unknown(self, key: str) -> bool:
+        """True where the file declares this dotted key, or a table above it, unknown."""
+        return any(key == name or key.startswith(name + ".") for name in self.unknown)
+
+    def source_of(self, key: str) -> Source | None:
+        """The source of a dotted key: its own entry or that of the nearest table above it."""
+        return source_for(key, self.sources)
+
+
+def source_for(key: str, sources: dict[str, Any]) -> Any:
+    """The entry of `sources` for a dotted key or its nearest dotted prefix, else None."""
+    while key:
+        if key in sources:
+            return sources[key]
+        key = key.rpartition(".")[0]
+    return None

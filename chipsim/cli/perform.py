@@ -1,0 +1,162 @@
+"""One run from its first line to its run folder: identity, header, work, result."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from chipsim.errors import SettingError
+
+if TYPE_CHECKING:
+    from chipsim.chip import Chip
+    from chipsim.experiment import Context, Experiment
+    from chipsim.run_folder import RunFolder
+
+STORED = ("accuracy", "digest", "energy", "wall_s", "cpu_s")  # of the result, in the manifest
+
+
+def perform(
+    loaded: Experiment,
+    work: Callable[[Context], dict[str, Any]],
+    options: dict[str, Any],
+    out: Path | None,
+    json: bool,
+    command: str,
+) -> None:
+    """Check chip and rule, open folder and progress, do the work, print the result.
+
+    options: the fields of Context that the command line decides. Raises typer.Exit(130) on Ctrl-C,
+    with the run folder marked interrupted.
+    """
+    from chipsim.chip import load_chip
+    from chipsim.experiment import Context
+    from chipsim.library import find
+    from chipsim.progress import Progress
+    from chipsim.run_folder import RunFolder, to_json
+
+    paths = {kind: find(kind, options[kind]) if options[kind] else None for kind in ("chip", "rule")}
+    chip = load_chip(options["chip"])
+    identity = _identity(loaded, options, paths, command)
+    folder = RunFolder.create(_name(identity), out, **identity)
+    progress = Progress(sys.stderr if json else sys.stdout)
+    context = Context(
+        **options, chip_path=paths["chip"], rule_path=paths["rule"], out=folder, progress=progress, json=json
+    )
+    try:
+        with _terminate_like_ctrl_c(), folder, progress:
+            _header(context, loaded, chip)
+            result, summary = _timed(loaded, work, context, identity)
+            _store(folder, result, summary)
+    except KeyboardInterrupt:
+        print(f"interrupted; what was done so far: {folder.path} (status interrupted)", file=sys.stderr)
+        raise typer.Exit(130) from None
+    if "report" in result:
+        progress.line(result["report"].rstrip("\n"))
+    progress.line(f"out: {folder.path}")
+    if json:
+        print(to_json(summary), flush=True)
+
+
+def _timed(
+    loaded: Experiment, work: Callable[[Context], dict[str, Any]], context: Context, identity: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The work's own result, and the summary with the times it took."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    result = _checked(work(context), loaded)
+    spent = {"wall_s": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu}
+    return result, _summary(identity, result, spent, context.out.path)
+
+
+def _store(folder: RunFolder, result: dict[str, Any], summary: dict[str, Any]) -> None:
+    """Counters and report, and as the last thing the status "complete"."""
+    if "counters" in result:
+        folder.counters(result["counters"])
+    if "report" in result:
+        folder.report(result["report"])
+    folder.finish(**{key: summary[key] for key in STORED})
+
+
+def _name(identity: dict[str, Any]) -> str:
+    """Default folder: experiment, chip, rule and seed; `eval` is named."""
+    parts = [identity[key] for key in ("experiment", "chip", "rule") if identity[key]]
+    return "-".join([*parts, f"seed{identity['seed']}", *(["eval"] if identity["command"] == "eval" else [])])
+
+
+def _header(context: Context, loaded: Experiment, chip: Chip) -> None:
+    """The first lines of every run: what runs on what."""
+    from chipsim.version import __version__
+
+    line = context.progress.line
+    line(f"experiment  {loaded.name}   chipsim {__version__}   seed {context.seed}")
+    line(f"chip        {chip.name}: {chip.fidelity}")
+    engine = f"{context.engine} (not executable on this engine)" if _foreign(context, chip) else chip.engine
+    line(f"engine      {engine}   noise {context.noise or chip.noise_default}")
+    line(f"rule        {context.rule or 'none'}   {'strict   ' if context.strict else ''}fit {context.fit}")
+
+
+def _foreign(context: Context, chip: Chip) -> bool:
+    return context.engine is not None and context.engine != chip.engine
+
+
+def _summary(
+    identity: dict[str, Any], result: dict[str, Any], spent: dict[str, float], out: Path
+) -> dict[str, Any]:
+    """The object of `--json`: the agreed keys always, what else the experiment returned after them."""
+    agreed = {key: identity[key] for key in ("experiment", "rule", "chip", "seed")}
+    none = dict.fromkeys(("train", "validation", "test", "twin"))
+    agreed["accuracy"] = {**none, **(result.get("accuracy") or {})}
+    agreed["digest"] = result.get("digest")
+    agreed |= spent
+    agreed["counters"] = result.get("counters") or {}
+    agreed["energy"] = {"priced_J": None, "unpriced": [], **(result.get("energy") or {})}
+    rest = {key: value for key, value in result.items() if key not in agreed and key != "report"}
+    return {**agreed, **rest, "out": str(out)}
+
+
+def _checked(result: Any, loaded: Experiment) -> dict[str, Any]:
+    if not isinstance(result, dict):
+        raise SettingError(
+            f"run(context) returned {type(result).__name__}, not a dict",
+            where=str(loaded.path),
+            remedy='end it with `return {"accuracy": {...}, "digest": ...}`',
+        )
+    return result
+
+
+def _identity(
+    loaded: Experiment, options: dict[str, Any], paths: dict[str, Path | None], command: str
+) -> dict[str, Any]:
+    """First entries of the manifest: names, where files of one's own lie, hashes, options."""
+    from chipsim.library import entries
+    from chipsim.run_folder import file_sha256
+
+    used = {"experiment": loaded.path, **paths}
+    entry: dict[str, Any] = {"command": command, "arguments": sys.argv[1:]}
+    for kind, path in used.items():
+        own = path is not None and entries(kind).get(path.stem) != path
+        entry[kind] = path.stem if path else None
+        entry[f"{kind}_path"] = str(path.resolve()) if own else None
+    entry["sources"] = {kind: file_sha256(path) for kind, path in used.items() if path}
+    entry["from"] = str(options["start"].path) if options["start"] else None
+    return entry | {key: value for key, value in options.items() if key not in (*used, "start")}
+
+
+@contextmanager
+def _terminate_like_ctrl_c() -> Iterator[None]:
+    """A polite kill leaves a truthful run as well."""
+
+    def stop(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,97 @@
+"""`chipsim rule check|show|step`: a rule on a chip before anything runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from chipsim.cli.run import ENGINES, Engine, Fit, FitOption, Strict, check_choice
+
+if TYPE_CHECKING:
+    from chipsim.chip import Chip
+    from chipsim.microcode.bind import Use
+    from chipsim.microcode.program import BoundProgram
+
+app = typer.Typer(
+    help="Rules: check them, list their micro-ops, step through one synapse.", no_args_is_help=True
+)
+Name = Annotated[str, typer.Argument(help="A rule's name or ./mine.rule.")]
+OnChip = Annotated[str, typer.Option("--chip", help="A chip's name or ./mine.toml.")]
+
+
+@app.command()
+def check(
+    name: Name,
+    chip: OnChip = "ideal",
+    engine: Engine = None,
+    fit: FitOption = Fit.refuse,
+    strict: Strict = False,
+) -> None:
+    """Is every line legal, and does the rule fit the chip?"""
+    bound, _ = _bound(name, chip, engine, fit, strict)
+    for note in bound.notes:
+        print(f"{name}:{note.line}: {note.kind}: {note.text}")
+    print(f"ok: rule {bound.name} fits chip {bound.chip} ({bound.engine}, {len(bound.lines)} lines)")
+
+
+@app.command()
+def show(
+    name: Name,
+    chip: OnChip = "ideal",
+    engine: Engine = None,
+    fit: FitOption = Fit.refuse,
+    strict: Strict = False,
+) -> None:
+    """The bound program: formats, constants, micro-ops, how often each runs, what it needs."""
+    bound, use = _bound(name, chip, engine, fit, strict)
+    from chipsim.microcode.listing import listing
+
+    print(listing(bound, use))
+
+
+@app.command()
+def step(
+    name: Name,
+    chip: OnChip = "ideal",
+    engine: Engine = None,
+    fit: FitOption = Fit.refuse,
+    strict: Strict = False,
+) -> None:
+    """One synapse, op by op: every register as raw integer, real value and float twin."""
+    bound, use = _bound(name, chip, engine, fit, strict)
+    from chipsim.microcode.step import step_program
+
+    print(step_program(bound, use))
+
+
+def _bound(name: str, chip_name: str, engine: str | None, fit: Fit, strict: bool) -> tuple[BoundProgram, Use]:
+    """Read rule and chip and bind them, with the chip's default weight and membrane."""
+    check_choice("--engine", engine, ENGINES)
+    from chipsim.chip import load_chip
+    from chipsim.microcode.bind import bind
+    from chipsim.microcode.syntax import load_rule
+
+    program, chip = load_rule(name), load_chip(chip_name)
+    use = _default_use(chip, engine, fit, strict)
+    return bind(program, chip, use), use
+
+
+def _default_use(chip: Chip, engine: str | None, fit: Fit, strict: bool) -> Use:
+    """A connection as an experiment without wishes would make it: weights span -1..1."""
+    from chipsim.fixed import Format
+    from chipsim.microcode.bind import Use
+
+    bits = chip.weight.default_bits
+    weight = Format(chip.weight.signed, bits, bits - 1)
+    membrane = Format(True, chip.neuron.v_bits, 7 + chip.neuron.guard_bits)
+    return Use(
+        weight=weight,
+        w_lo=weight.lo,
+        w_hi=weight.hi,
+        v=membrane,
+        spike=Format(False, 1, 0),
+        engine=engine,
+        fit=fit.value,
+        strict=strict,
+    )

@@ -1,0 +1,154 @@
+"""`chipsim run`, `eval` and `report`: what was asked for, checked; `perform.py` does it."""
+
+from __future__ import annotations
+
+import os
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from chipsim.cli.perform import perform
+from chipsim.errors import DataError, SettingError, did_you_mean
+
+NOISES = ("lane", "element", "shared", "lfsr")
+ENGINES = ("lines", "sum_of_products")
+
+
+class Fit(str, Enum):
+    """What happens to a register wider than the chip's."""
+
+    refuse = "refuse"
+    narrow = "narrow"
+
+
+Chip = Annotated[str | None, typer.Option(help="A chip's name or ./mine.toml.")]
+Rule = Annotated[str | None, typer.Option(help="A rule's name or ./mine.rule.")]
+Sets = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting; repeatable.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**64 - 1, help="Decides every random number.")]
+Out = Annotated[Path | None, typer.Option(help="Run folder, new or empty [default: runs/...].")]
+Data = Annotated[Path | None, typer.Option(envvar="CHIPSIM_DATA", help="Folder with data sets.")]
+Json = Annotated[bool, typer.Option("--json", help="The last line of stdout is one JSON object.")]
+Engine = Annotated[str | None, typer.Option(help="`lines`: run unlowered, labelled not executable.")]
+FitOption = Annotated[Fit, typer.Option(help="Registers wider than the chip's.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Saturation or rounding to zero is an error.")]
+Noise = Annotated[str | None, typer.Option(help=f"Random numbers: {', '.join(NOISES)}.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="Threads; results do not depend on them.")]
+
+
+def run(
+    experiment: Annotated[str, typer.Argument(help="A name from `chipsim list`, or ./mine.py.")],
+    chip: Chip = None,
+    rule: Rule = None,
+    sets: Sets = None,
+    seed: Seed = 1,
+    out: Out = None,
+    data: Data = None,
+    from_: Annotated[
+        str | None, typer.Option("--from", metavar="RUN", help="Start from its weights.")
+    ] = None,
+    json: Json = False,
+    engine: Engine = None,
+    fit: FitOption = Fit.refuse,
+    strict: Strict = False,
+    noise: Noise = None,
+    threads: Threads = None,
+) -> None:
+    """Run an experiment and leave a run folder."""
+    check_choice("--engine", engine, ENGINES)
+    check_choice("--noise", noise, NOISES)
+    _use_threads(threads)
+    from chipsim.experiment import choose_rule, default_chip, load_experiment
+    from chipsim.run_folder import load_run
+    from chipsim.settings import make_settings
+
+    loaded = load_experiment(experiment)
+    options = {
+        "settings": make_settings(loaded.settings, sets or ()),
+        "chip": default_chip(loaded, chip),
+        "rule": choose_rule(loaded, rule),
+        "seed": seed,
+        "data": _folder(data),
+        "start": load_run(from_) if from_ else None,
+        "engine": engine,
+        "fit": fit.value,
+        "strict": strict,
+        "noise": noise,
+        "threads": threads,
+    }
+    perform(loaded, loaded.run, options, out, json, "run")
+
+
+def evaluate(
+    run: Annotated[str, typer.Argument(help="A run folder.")],
+    chip: Chip = None,
+    data: Data = None,
+    out: Out = None,
+    json: Json = False,
+    fit: FitOption = Fit.refuse,
+    threads: Threads = None,
+) -> None:
+    """Score a run's weights again, also on another chip (requantised, the loss stated)."""
+    _use_threads(threads)
+    from chipsim.experiment import default_chip, load_experiment, no_evaluation
+    from chipsim.run_folder import load_run
+    from chipsim.settings import restore_settings
+
+    start = load_run(run)
+    stored = start.manifest
+    loaded = load_experiment(stored["experiment_path"] or stored["experiment"])
+    if loaded.evaluate is None:
+        raise no_evaluation(loaded)
+    options = {
+        "settings": restore_settings(loaded.settings, stored["settings"]),
+        "chip": default_chip(loaded, chip or stored["chip_path"] or stored["chip"]),
+        "rule": stored["rule_path"] or stored["rule"],
+        "seed": stored["seed"],
+        "data": _folder(data),
+        "start": start,
+        "engine": stored.get("engine"),
+        "fit": fit.value,
+        "strict": False,
+        "noise": stored.get("noise"),
+        "threads": threads,
+    }
+    perform(loaded, loaded.evaluate, options, out, json, "eval")
+
+
+def report(run: Annotated[str, typer.Argument(help="A run folder.")]) -> None:
+    """Print the report of a run."""
+    from chipsim.run_folder import load_run
+
+    loaded = load_run(run)
+    text = loaded.report()
+    if text is None:
+        raise SettingError(
+            "this run wrote no report.txt",
+            where=str(loaded.path),
+            remedy="its experiment returns none; see metrics.jsonl and counters.json",
+        )
+    print(text, end="")
+
+
+def _folder(data: Path | None) -> Path | None:
+    if data is not None and not data.is_dir():
+        raise DataError(
+            f"--data {data} is no folder",
+            remedy="give the folder that holds the data sets (or set CHIPSIM_DATA)",
+        )
+    return data
+
+
+def check_choice(option: str, value: str | None, known: tuple[str, ...]) -> None:
+    """Refuse a word that an option does not know (SettingError)."""
+    if value is not None and value not in known:
+        raise SettingError(
+            f"{option} {value}: unknown{did_you_mean(value, known)}", remedy=f"one of {', '.join(known)}"
+        )
+
+
+def _use_threads(threads: int | None) -> None:
+    """numba reads its thread count once, when it is first imported."""
+    if threads is not None:
+        os.environ["NUMBA_NUM_THREADS"] = str(threads)

@@ -1,0 +1,105 @@
+"""`chipsim list` and `chipsim new`: what there is, and commented files to start from."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from chipsim.errors import RunError, SettingError, did_you_mean
+from chipsim.library import KINDS, PACKAGE, SHELVES, entries, find, summary
+
+TEMPLATES = {"rule": "mine.rule", "experiment": "mine.py"}
+CHIP_START = """\
+# NAME: say here in one line what the chip is; `chipsim list` shows this line.
+#
+# Started as a copy of `ideal`. Set every number to your chip's and give its source under [src]: a
+# number without a source is refused, and so is a key left out; what nobody has published goes into
+# `unknown`. `chipsim chip show ./NAME.toml` prints the chip as chipsim reads it.
+"""
+
+new = typer.Typer(help="Write a commented file to start from.", no_args_is_help=True)
+Name = Annotated[str, typer.Argument(help="Letters, digits and _; also the file's name.")]
+Into = Annotated[Path, typer.Option("--out", help="Folder to write to.")]
+
+
+def list_shelves(
+    kind: Annotated[str | None, typer.Argument(help="rules, chips or experiments; all without.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="The last line of stdout is one JSON object.")] = False,
+) -> None:
+    """List experiments, rules and chips, with one line each."""
+    kinds = {f"{name}s": name for name in reversed(KINDS)}
+    if kind is not None and kind.rstrip("s") not in KINDS:
+        raise SettingError(
+            f"no shelf '{kind}'{did_you_mean(kind, kinds)}", remedy=f"one of {', '.join(kinds)}"
+        )
+    chosen = {title: name for title, name in kinds.items() if kind is None or name == kind.rstrip("s")}
+    table = {
+        title: {key: summary(path) for key, path in entries(name).items()} for title, name in chosen.items()
+    }
+    if json:
+        from chipsim.run_folder import to_json
+
+        print(to_json(table))
+        return
+    width = max((len(key) for rows in table.values() for key in rows), default=0)
+    for title, rows in table.items():
+        print(title)
+        for key, line in rows.items():
+            print(f"  {key:<{width}}  {line}".rstrip())
+
+
+@new.command("rule")
+def new_rule(name: Name, out: Into = Path()) -> None:
+    """A rule: pair-based STDP, every line explained."""
+    path = _write("rule", name, _template("rule"), out)
+    print(f"wrote {path}; next: chipsim rule check {_shown(path)}")
+
+
+@new.command("chip")
+def new_chip(name: Name, out: Into = Path()) -> None:
+    """A chip: a copy of the ideal one, to be narrowed."""
+    body = find("chip", "ideal").read_text(encoding="utf-8")
+    body = re.sub(r"\A(#.*\n)+", "", body)
+    body = re.sub(r'^name = "ideal"$', 'name = "NAME"', body, count=1, flags=re.MULTILINE)
+    path = _write("chip", name, CHIP_START + body, out)
+    print(f"wrote {path}; next: chipsim chip show {_shown(path)}")
+
+
+@new.command("experiment")
+def new_experiment(name: Name, out: Into = Path()) -> None:
+    """An experiment: settings, a run and what it returns."""
+    path = _write("experiment", name, _template("experiment"), out)
+    print(f"wrote {path}; next: chipsim run {_shown(path)}")
+
+
+def _template(kind: str) -> str:
+    return (PACKAGE / "templates" / TEMPLATES[kind]).read_text(encoding="utf-8")
+
+
+def _write(kind: str, name: str, text: str, out: Path) -> Path:
+    """Write the file under its name; never over an existing one."""
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) or keyword.iskeyword(name):
+        raise SettingError(f"'{name}' cannot be a name", remedy="use letters, digits and _, a letter first")
+    path = out / f"{name}{SHELVES[kind].suffix}"
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(re.sub(r"\bNAME\b", name, text))
+    except FileExistsError:
+        raise RunError(
+            "exists already; nothing is overwritten", where=str(path), remedy="choose another name"
+        ) from None
+    except OSError as error:
+        raise RunError(
+            f"cannot be written: {error.strerror}",
+            where=str(path),
+            remedy="give an existing folder with --out DIR",
+        ) from None
+    return path
+
+
+def _shown(path: Path) -> str:
+    return str(path) if path.is_absolute() or len(path.parts) > 1 else f"./{path}"

@@ -1,0 +1,140 @@
+"""Write the generated source to a file named by its content, import it, keep it.
+
+The folder is the user's (CHIPSIM_CACHE, else the platform's cache folder); numba keeps the machine
+code beside it. The content's hash includes chipsim's own kernels, so a new chipsim never meets old
+code. Writing is atomic (temporary file, rename): parallel processes may build the same plan.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import sys
+import tempfile
+from functools import lru_cache
+from pathlib import Path
+from types import ModuleType
+
+import numba
+import numpy as np
+
+from chipsim.compile.driver import HEADER, SCRATCH, Driver, advance_source
+from chipsim.compile.fire import fire_function
+from chipsim.compile.sections import Function, parts, section_function
+from chipsim.errors import RunError
+from chipsim.plan import Plan
+
+HERE = Path(__file__).parent
+
+
+def cache_folder() -> Path:
+    """Where generated kernels are kept; created if missing. RunError where it cannot be written."""
+    given = os.environ.get("CHIPSIM_CACHE")
+    base = Path(given) if given else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "chipsim"
+    try:
+        base.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=base):
+            pass
+        return base
+    except OSError as error:
+        if given:
+            raise RunError(
+                f"the kernel cache cannot be written: {error.strerror}",
+                where=str(base),
+                remedy="set CHIPSIM_CACHE to a folder of yours",
+            ) from error
+        return Path(tempfile.mkdtemp(prefix="chipsim-"))
+
+
+@lru_cache(maxsize=1)
+def _kernel_hash() -> str:
+    h = hashlib.sha256(f"{numba.__version__} {np.__version__} {sys.version_info[:2]}".encode())
+    for name in ("kernels.py", "lanes.py"):
+        h.update((HERE / name).read_bytes())
+    return h.hexdigest()
+
+
+def generate(plan: Plan, fields: list[str], *, twin: bool = False, counting: bool = True) -> str:
+    """The generated module's source: one function per section and layer, then `advance`.
+
+    fields are the names of the arrays `advance` gets: the state's and the scratch arrays.
+    """
+    functions: dict[str, Function] = {}
+    for c in plan.connections:
+        if c.program is None:
+            continue
+        for suffix, section, lines in parts(c):
+            f = section_function(plan, c, suffix, section, lines, counting, twin)
+            functions[f.name] = f
+    for layer in plan.layers:
+        if layer.kind != "source":
+            f = fire_function(layer, counting, twin)
+            functions[f.name] = f
+    text = [HEADER.format(title=_title(plan), fields=repr(sorted(fields)))]
+    text += [f.source for f in functions.values()]
+    text.append(advance_source(Driver(plan, functions, twin, counting)))
+    return "\n\n".join(text)
+
+
+def _title(plan: Plan) -> str:
+    rules = sorted({c.program.name for c in plan.connections if c.program})
+    return f"chip {plan.chip}, {len(plan.layers)} layers, rules: {', '.join(rules) or 'none'}"
+
+
+def make_scratch(plan: Plan) -> dict[str, np.ndarray]:
+    """Work arrays without meaning between steps."""
+    b = plan.contexts
+    out = {"x_rew": np.zeros(b, np.int64), "x_ids": np.zeros(b, np.int64)}
+    for layer in plan.layers:
+        if layer.kind != "source":
+            out[f"x_l{layer.index}_words_u"] = np.zeros(layer.size, np.uint32)
+            out[f"x_l{layer.index}_words_v"] = np.zeros(layer.size, np.uint32)
+    for k in plan.circuits:
+        out[f"x_k{k.index}_words"] = np.zeros(plan.layers[k.layer].size, np.uint32)
+    for c in plan.connections:
+        if c.program is None:
+            continue
+        whole = _synapses(plan, c.index) if c.noise == "lfsr" else 0
+        shapes = {
+            "even": (np.uint32, c.n_post),
+            "even_pre": (np.uint32, c.n_pre),
+            "odd": (np.uint32, c.n_pre),
+            "cols": (np.int32, c.n_post),
+            "vec_i32": (np.int32, c.n_post),
+            "vec_i64": (np.int64, c.n_post),
+            "vec_f64": (np.float64, c.n_post),
+            "reach_post": (np.uint8, (b, c.n_post)),
+            "reach_pre": (np.uint8, (b, c.n_pre)),
+            "serial": (np.uint32, max(whole, c.n_pre, c.n_post)),
+            "spk": (np.int16, (b, c.n_pre)),
+        }
+        assert set(shapes) == set(SCRATCH)
+        for name, (dtype, size) in shapes.items():
+            out[f"x_c{c.index}_{name}"] = np.zeros(size, dtype)
+        out[f"x_c{c.index}_hit"] = np.zeros(b, np.int32)
+    return out
+
+
+def _synapses(plan: Plan, index: int) -> int:
+    c, described = plan.connections[index], plan.network.connections[index]
+    return len(described.sparse[1]) if c.sparse else c.n_pre * c.n_post
+
+
+def load(source: str) -> ModuleType:
+    """Import the generated source from its file, named by content, once per process."""
+    digest = hashlib.sha256((source + _kernel_hash()).encode()).hexdigest()[:20]
+    name = f"chipsim_kernels_{digest}"
+    if name in sys.modules:
+        return sys.modules[name]
+    path = cache_folder() / f"{name}.py"
+    if not path.exists():
+        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
+        with os.fdopen(handle, "w") as file:
+            file.write(source)
+        os.replace(temporary, path)
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # before execution, or numba's cache cannot find it in the next process
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,297 @@
+"""Kernels that every network shares: hashing, delivery, the error circuits.
+
+Each is the vectorised twin of a few lines of `noise.py`, `reference.py` or definition 1; arrays are
+C-contiguous, rows of weights are contiguous (pre-major).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from chipsim.compile.lanes import f64, i32, i64, jit, u32, u64
+
+EXP16 = np.array([math.floor(65535 * math.exp(-i / 16) + 0.5) for i in range(256)], np.int64)
+
+
+@jit
+def mix(h, word):
+    """One body round of MurmurHash3_x86_32."""
+    k = u32(u32(word) * u32(0xCC9E2D51))
+    k = u32(u32(u32(k << u32(15)) | u32(k >> u32(17))) * u32(0x1B873593))
+    h = u32(u32(h) ^ k)
+    h = u32(u32(h << u32(13)) | u32(h >> u32(19)))
+    return u32(u32(h * u32(5)) + u32(0xE6546B64))
+
+
+@jit
+def finish(h, length):
+    """Length and finaliser of MurmurHash3_x86_32."""
+    h = u32(h ^ u32(length))
+    h = u32(u32(h ^ u32(h >> u32(16))) * u32(0x85EBCA6B))
+    h = u32(u32(h ^ u32(h >> u32(13))) * u32(0xC2B2AE35))
+    return u32(h ^ u32(h >> u32(16)))
+
+
+@jit
+def word(key, c):
+    """H(key, c) of `noise.py`."""
+    return finish(mix(u32(key), u32(c)), u32(4))
+
+
+@jit
+def draw_key(seed, place, op, context, step):
+    """`noise.draw_key`; seed uint64, step int64."""
+    h = mix(u32(u64(seed) & u64(0xFFFFFFFF)), u32(u64(seed) >> u64(32)))
+    h = mix(h, u32(place))
+    h = mix(h, u32(op))
+    h = mix(h, u32(context))
+    h = mix(h, u32(u64(step) & u64(0xFFFFFFFF)))
+    h = mix(h, u32(u64(step) >> u64(32)))
+    return finish(h, u32(24))
+
+
+@jit
+def fill_even(key, words):
+    """words[e] = H(key, 2e): R of `noise.py`. words uint32[n]."""
+    for e in range(words.shape[0]):
+        words[e] = word(key, u32(2 * e))
+
+
+@jit
+def fill_odd(key, words):
+    """words[e] = H(key, 2e + 1): S of `noise.py`. words uint32[n]."""
+    for e in range(words.shape[0]):
+        words[e] = word(key, u32(2 * e + 1))
+
+
+@jit
+def fill_same(key, words):
+    """words[e] = H(key, 0) for all e: noise `shared`."""
+    w = word(key, u32(0))
+    for e in range(words.shape[0]):
+        words[e] = w
+
+
+@jit
+def fill_lfsr(key, words):
+    """words[e] = state of the serial register after e + 1 steps: noise `lfsr`. words is flat."""
+    s = u32(key)
+    if s == u32(0):
+        s = u32(1)
+    for e in range(words.shape[0]):
+        low = u32(s & u32(1))
+        s = u32(s >> u32(1))
+        if low != u32(0):
+            s = u32(s ^ u32(0x80200003))
+        words[e] = s
+
+
+@jit
+def load_events(start, axon, cell, hist, hist_n):
+    """Copy the events of one (sample, step) cell into a history slot. Returns their number."""
+    a = start[cell]
+    n = start[cell + 1] - a
+    for k in range(n):
+        hist[k] = axon[a + k]
+    hist_n[0] = n
+    return n
+
+
+@jit
+def load_payload(start, payload, cell, pay):
+    """Copy the payloads of one cell."""
+    a = start[cell]
+    for k in range(start[cell + 1] - a):
+        pay[k] = payload[a + k]
+
+
+@jit
+def deliver_dense(w, active, n_active, acc, shift):
+    """acc[i] += sum over active rows of w[j, i] << shift; four rows at a time."""
+    n = acc.shape[0]
+    k = 0
+    while k + 4 <= n_active:
+        w0, w1, w2, w3 = w[active[k]], w[active[k + 1]], w[active[k + 2]], w[active[k + 3]]
+        for i in range(n):
+            s = i32(i32(i32(w0[i]) + i32(w1[i])) + i32(i32(w2[i]) + i32(w3[i])))
+            acc[i] = i32(i32(acc[i]) + i32(s << shift))
+        k += 4
+    while k < n_active:
+        w0 = w[active[k]]
+        for i in range(n):
+            acc[i] = i32(i32(acc[i]) + i32(i32(w0[i]) << shift))
+        k += 1
+
+
+@jit
+def deliver_graded(w, active, payload, n_active, acc, shift):
+    """acc[i] += sum over active rows of w[j, i] * payload << shift, 32-bit lanes."""
+    for k in range(n_active):
+        w0 = w[active[k]]
+        p = i32(payload[k])
+        for i in range(acc.shape[0]):
+            acc[i] = i32(i32(acc[i]) + i32(i32(i32(w0[i]) * p) << shift))
+
+
+@jit
+def deliver_wide(w, active, payload, graded, n_active, acc, shift):
+    """The same in 64-bit lanes, where 32 cannot hold the sum."""
+    for k in range(n_active):
+        w0 = w[active[k]]
+        p = i64(payload[k]) if graded else i64(1)
+        for i in range(acc.shape[0]):
+            acc[i] += i64(i64(w0[i]) * p) << i64(shift)
+
+
+@jit
+def deliver_sparse(w, ptr, tgt, active, payload, graded, n_active, acc, shift):
+    """Sparse rows, any lane (the accumulator's type decides). Returns the synaptic events."""
+    events = i64(0)
+    for k in range(n_active):
+        j = active[k]
+        p = i64(payload[k]) if graded else i64(1)
+        events += ptr[j + 1] - ptr[j]
+        for s in range(ptr[j], ptr[j + 1]):
+            acc[tgt[s]] += i64(i64(w[s]) * p) << i64(shift)
+    return events
+
+
+@jit
+def deliver_delayed(w, delay, active, payload, graded, n_active, ring, slot, b, shift):
+    """Dense rows with one delay per synapse: contributions go to slot + delay of the ring."""
+    depth = ring.shape[0]
+    for k in range(n_active):
+        j = active[k]
+        p = i64(payload[k]) if graded else i64(1)
+        for i in range(w.shape[1]):
+            ring[(slot + i64(delay[j, i])) % depth, b, i] += i64(i64(w[j, i]) * p) << i64(shift)
+
+
+@jit
+def deliver_delayed_sparse(w, delay, ptr, tgt, active, payload, graded, n_active, ring, slot, b, shift):
+    """Sparse rows with one delay per synapse. Returns the synaptic events."""
+    depth = ring.shape[0]
+    events = i64(0)
+    for k in range(n_active):
+        j = active[k]
+        p = i64(payload[k]) if graded else i64(1)
+        events += ptr[j + 1] - ptr[j]
+        for s in range(ptr[j], ptr[j + 1]):
+            ring[(slot + i64(delay[s])) % depth, b, tgt[s]] += i64(i64(w[s]) * p) << i64(shift)
+    return events
+
+
+@jit
+def softmax_error(v, shift, label, err, exp16, stat):
+    """err[k] = softmax(v)[k] - [k == label] in s8.7, integers only (one division per class)."""
+    n = v.shape[0]
+    top = i64(v[0])
+    for k in range(1, n):
+        top = max(top, i64(v[k]))
+    total = i64(0)
+    for k in range(n):
+        total += exp16[min((top - i64(v[k])) >> i64(shift), i64(255))]
+    for k in range(n):
+        p = exp16[min((top - i64(v[k])) >> i64(shift), i64(255))]
+        e = (256 * p + total) // (2 * total)
+        if k == label:
+            e -= 128
+        stat[6] += i64(e > 127)
+        err[k] = i32(min(e, i64(127)))
+    stat[3] += n
+    stat[4] += n
+
+
+@jit
+def smooth_l1_error(v, shift, label, err, stat):
+    """err[k] = clip((v[k] >> shift) - [k == label]) in s8.7."""
+    for k in range(v.shape[0]):
+        e = i64(v[k]) >> i64(shift)
+        if k == label:
+            e -= 128
+        kept = min(max(e, i64(-128)), i64(127))
+        stat[6] += i64(e != kept)
+        err[k] = i32(kept)
+
+
+@jit
+def transpose_signal(g, err, m, drop, words, key, stat):
+    """m[i] = limit(SR(sum_k g[i, k] * err[k])) in s8.7: the error through the readout's transpose."""
+    n, classes = g.shape
+    loud = 0
+    for k in range(classes):
+        loud += err[k] != 0
+    stat[0] += loud
+    stat[1] += classes + loud * n
+    stat[2] += loud * n
+    if loud == 0:
+        for i in range(n):
+            m[i] = i32(0)
+        return
+    fill_even(key, words)
+    stat[5] += n
+    over = 0
+    for i in range(n):
+        total = i64(0)
+        row = g[i]
+        for k in range(classes):
+            total += i64(row[k]) * i64(err[k])
+        s = (total + (i64(words[i]) >> i64(32 - drop))) >> i64(drop)
+        kept = min(max(s, i64(-128)), i64(127))
+        over += s != kept
+        m[i] = i32(kept)
+    stat[6] += over
+
+
+@jit
+def softmax_error_twin(v, scale, label, err):
+    """The float twin of softmax_error: v real, scale real."""
+    n = v.shape[0]
+    top = v[0]
+    for k in range(1, n):
+        top = max(top, v[k])
+    total = 0.0
+    for k in range(n):
+        err[k] = math.exp((v[k] - top) * scale)
+        total += err[k]
+    for k in range(n):
+        err[k] = err[k] / total - (1.0 if k == label else 0.0)
+
+
+@jit
+def smooth_l1_error_twin(v, scale, label, err):
+    """The float twin of smooth_l1_error."""
+    for k in range(v.shape[0]):
+        err[k] = min(max(v[k] * scale - (1.0 if k == label else 0.0), -1.0), 1.0)
+
+
+@jit
+def transpose_signal_twin(g, err, m):
+    """m = g @ err in float64, in a fixed order."""
+    for i in range(g.shape[0]):
+        total = f64(0.0)
+        for k in range(g.shape[1]):
+            total += g[i, k] * err[k]
+        m[i] = total
+
+
+@jit
+def deliver_twin(w, active, payload, graded, n_active, acc):
+    """Dense delivery of the float twin."""
+    for k in range(n_active):
+        w0 = w[active[k]]
+        p = f64(payload[k]) if graded else 1.0
+        for i in range(acc.shape[0]):
+            acc[i] += w0[i] * p
+
+
+@jit
+def deliver_sparse_twin(w, ptr, tgt, active, payload, graded, n_active, acc):
+    """Sparse delivery of the float twin."""
+    for k in range(n_active):
+        j = active[k]
+        p = f64(payload[k]) if graded else 1.0
+        for s in range(ptr[j], ptr[j + 1]):
+            acc[tgt[s]] += w[s] * p

@@ -1,0 +1,44 @@
+"""The integer lanes of the kernels.
+
+Numba widens every integer operation to 64 bits unless it is cast back, so generated code casts at
+each operation. With NUMBA_DISABLE_JIT=1 the same source runs as plain Python and the casts check
+that the value fits the lane: what the interval analysis promised is then verified, not assumed.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+JIT = not numba.config.DISABLE_JIT
+
+
+def _checked(name: str, lo: int, hi: int):
+    def cast(x):
+        x = int(x)
+        if not lo <= x <= hi:
+            raise OverflowError(f"{x} does not fit {name}")
+        return x
+
+    return cast
+
+
+if JIT:
+    i32, i64, u32, u64, f64 = np.int32, np.int64, np.uint32, np.uint64, np.float64
+else:
+    i32 = _checked("i32", -(2**31), 2**31 - 1)
+    i64 = _checked("i64", -(2**63), 2**63 - 1)
+    f64 = float
+
+    def u32(x):
+        """uint32 with wrap-around, as the hash needs it."""
+        return int(x) & 0xFFFFFFFF
+
+    def u64(x):
+        """uint64 with wrap-around."""
+        return int(x) & 0xFFFFFFFFFFFFFFFF
+
+
+def jit(function):
+    """numba.njit with the options every kernel of chipsim uses."""
+    return numba.njit(cache=True, nogil=True, error_model="numpy")(function)

@@ -1,0 +1,215 @@
+"""Call the generated kernels with a state: the fast twin of `reference.py`, same arguments, same bits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from chipsim.compile.build import generate, load, make_scratch
+from chipsim.compile.lanes import u64
+from chipsim.data.events import Events
+from chipsim.errors import DataError, SettingError
+from chipsim.plan import Plan
+from chipsim.state import State
+
+
+class Kernels:
+    """The compiled step of one plan. `twin` for float64, `counting` off for benchmarks only.
+
+    One object serves one thread at a time (it owns scratch arrays); `clone()` gives another the
+    same machine code.
+    """
+
+    def __init__(self, plan: Plan, state: State, *, twin: bool = False, counting: bool = True):
+        self.plan, self.twin = plan, twin
+        self.scratch = make_scratch(plan)
+        fields = [*state, *self.scratch]
+        self.source = generate(plan, fields, twin=twin, counting=counting)
+        self.module = load(self.source)
+        self.function = getattr(self.module, "advance_twin" if twin else "advance")
+
+    def clone(self) -> Kernels:
+        """Another caller of the same machine code, with scratch arrays of its own."""
+        other = object.__new__(Kernels)
+        other.__dict__.update(self.__dict__)
+        other.scratch = make_scratch(self.plan)
+        return other
+
+    def advance(
+        self,
+        state: State,
+        events: Sequence[np.ndarray],
+        labels: np.ndarray,
+        rewards: np.ndarray,
+        order: np.ndarray,
+        span: tuple[int, int],
+        steps: tuple[int, int, int],
+        *,
+        learn: bool,
+        fresh: bool,
+        outs: tuple,
+    ) -> None:
+        """Run order[span[0]:span[1]] over steps (first, last, length of a sample), in place."""
+        arrays = self.module.State(**state, **self.scratch)
+        self.function(
+            arrays,
+            tuple(events),
+            labels,
+            rewards,
+            order,
+            span[0],
+            span[1],
+            steps[0],
+            steps[1],
+            steps[2],
+            learn,
+            fresh,
+            u64(self.plan.seed & 0xFFFFFFFFFFFFFFFF),
+            outs,
+        )
+
+    def outputs(self, count: int) -> tuple:
+        """Empty output arrays for `count` samples, one per layer that is not a source."""
+        kind = np.float64 if self.twin else np.int32
+        return tuple(
+            np.zeros((count, x.size), kind if x.kind == "integrator" else np.int32)
+            for x in self.plan.layers
+            if x.kind != "source"
+        )
+
+    def named(self, outs: tuple) -> dict:
+        """Outputs by layer name: potentials of integrators, spike counts of the others."""
+        layers = [x for x in self.plan.layers if x.kind != "source"]
+        return {
+            "potentials": {x.name: o for x, o in zip(layers, outs) if x.kind == "integrator"},
+            "counts": {x.name: o for x, o in zip(layers, outs) if x.kind == "lif"},
+        }
+
+
+def event_arrays(plan: Plan, events: Events | Mapping[str, Events]) -> tuple[tuple, int, int]:
+    """(start, axon, payload) of every source in layer order, number of samples, steps per sample.
+
+    Raises DataError where a source has no events, too many, or events of another shape.
+    """
+    sources = [x for x in plan.layers if x.kind == "source"]
+    if isinstance(events, Events):
+        if len(sources) != 1:
+            raise DataError(
+                f"one set of events for {len(sources)} sources",
+                remedy=f"pass a dict with {', '.join(repr(x.name) for x in sources)}",
+            )
+        events = {sources[0].name: events}
+    missing = [x.name for x in sources if x.name not in events]
+    unknown = [name for name in events if name not in {x.name for x in sources}]
+    if missing or unknown:
+        raise DataError(f"events for sources {sorted(events)}; the network has {[x.name for x in sources]}")
+    shapes = {(e.samples, e.n_steps) for e in events.values()}
+    if len(shapes) != 1:
+        raise DataError(f"the sources' events differ in (samples, steps): {sorted(shapes)}")
+    arrays = []
+    for x in sources:
+        e = events[x.name]
+        if e.n_axons != x.size:
+            raise DataError(f"events of {e.n_axons} axons for {x.size} neurons", where=f"source '{x.name}'")
+        payload = e.payload
+        if payload is not None and x.payload_bits == 1:
+            raise DataError(
+                "graded events for a source of plain spikes",
+                where=f"source '{x.name}'",
+                remedy="give the source payload_bits=8",
+            )
+        if payload is None:
+            payload = np.ones(len(e.axon) if x.payload_bits > 1 else 0, np.int16)
+        elif len(payload) and payload.max() >= 1 << x.payload_bits:
+            raise DataError(
+                f"a payload of {payload.max()} in {x.payload_bits} bits", where=f"source '{x.name}'"
+            )
+        arrays += [e.start, e.axon, payload]
+    samples, steps = shapes.pop()
+    return tuple(arrays), samples, steps
+
+
+def label_array(labels: np.ndarray | None, samples: int) -> np.ndarray:
+    """int64[samples], -1 where there is no label."""
+    if labels is None:
+        return np.full(samples, -1, np.int64)
+    labels = np.ascontiguousarray(labels, np.int64)
+    if labels.shape != (samples,):
+        raise DataError(f"labels of shape {labels.shape} for {samples} samples")
+    return labels
+
+
+def reward_array(rewards: np.ndarray | None, samples: int, steps: int) -> np.ndarray:
+    """int64[samples, steps] raw rewards, or an empty array for none."""
+    if rewards is None:
+        return np.zeros((0, 0), np.int64)
+    rewards = np.ascontiguousarray(rewards, np.int64)
+    if rewards.shape != (samples, steps):
+        raise DataError(f"rewards of shape {rewards.shape}; needed {(samples, steps)}")
+    return rewards
+
+
+def compiled_present(
+    plan: Plan,
+    state: State,
+    events: Events | Mapping[str, Events],
+    labels: np.ndarray | None,
+    *,
+    rewards: np.ndarray | None = None,
+    learn: bool = True,
+    samples: Sequence[int] | None = None,
+    kernels: Kernels | None = None,
+) -> dict:
+    """`reference.reference_present` on compiled kernels: same arguments, same state afterwards."""
+    kernels = kernels or Kernels(plan, state)
+    arrays, count, steps = event_arrays(plan, events)
+    order = np.arange(count) if samples is None else np.asarray(samples, np.int64)
+    if learn and len(order) % plan.contexts:
+        raise SettingError(
+            f"{len(order)} samples in {plan.contexts} contexts",
+            remedy="learn with a multiple of the contexts, or with one context",
+        )
+    outs = kernels.outputs(len(order))
+    kernels.advance(
+        state,
+        arrays,
+        label_array(labels, count),
+        reward_array(rewards, count, steps),
+        order.astype(np.int64),
+        (0, len(order)),
+        (1, steps, steps),
+        learn=learn,
+        fresh=True,
+        outs=outs,
+    )
+    return kernels.named(outs)
+
+
+def compiled_steps(
+    plan: Plan,
+    state: State,
+    events: Events | Mapping[str, Events],
+    *,
+    start: int,
+    stop: int,
+    labels: np.ndarray | None = None,
+    rewards: np.ndarray | None = None,
+    learn: bool = True,
+    kernels: Kernels | None = None,
+) -> None:
+    """`reference.reference_steps` on compiled kernels: steps start+1..stop without any reset."""
+    kernels = kernels or Kernels(plan, state)
+    arrays, count, steps = event_arrays(plan, events)
+    kernels.advance(
+        state,
+        arrays,
+        label_array(labels, count),
+        reward_array(rewards, count, steps),
+        np.arange(count, dtype=np.int64),
+        (0, min(count, plan.contexts)),
+        (start + 1, stop, steps),
+        learn=learn,
+        fresh=False,
+        outs=kernels.outputs(0),
+    )

@@ -1,0 +1,315 @@
+"""Synapse-owned targets: rows, columns, or the exact sum over contexts."""
+
+from __future__ import annotations
+
+ROW_OWNERS = ("pre", "layer", "none")
+
+
+def synapse_nest(nest) -> None:
+    """Emit a line whose target is a stored weight, a tag or a temp per synapse."""
+    if nest.site.contexts > 1 and not nest.per_context:
+        _summed(nest)
+        return
+    start = nest.level
+    nest.each_context()
+    if nest.line.section == "on_post":
+        _columns(nest)
+    else:
+        _rows(nest)
+    nest.level = start
+    nest.finish()
+
+
+def _open_rows(nest) -> None:
+    """Open the loop over reached rows and set j and odd_j."""
+    lane_words = nest.needs_word and nest.site.connection.noise == "lane"
+    if nest.line.section == "on_pre":
+        nest.site.array("act")
+        nest.put("for k in range(nact[b]):")
+        nest.level += 1
+        nest.put("j = act[b, k]")
+        if lane_words:
+            nest.put("odd_j = word(key, u32(2 * j + 1))")
+        return
+    if lane_words:
+        nest.site.array("odd")
+        nest.put("fill_odd(key, odd)")
+    nest.put("for j in range(n_pre):")
+    nest.level += 1
+    if lane_words:
+        nest.put("odd_j = odd[j]")
+
+
+def _when_owner(nest) -> str | None:
+    return None if nest.line.when is None else nest.line.when.owner
+
+
+def _rows(nest) -> None:
+    """All elements of the reached rows; along a row one vector loop."""
+    line, sparse = nest.line, nest.site.connection.sparse
+    nest.words()
+    when_owner = _when_owner(nest)
+    reach = nest.reach_mask("post")
+    if sparse and line.section == "on_pre":
+        reach = None  # every synapse of an active row is reached
+    by_column = reach is not None or when_owner == "post"
+    if by_column:
+        _column_mask(nest, reach, nest.condition() if when_owner == "post" else None)
+    split = _split(nest) if line.mode != "=" and line.form == "scale" else None
+    if split and split[0]:
+        _post_vector(nest, split[0], by_column)
+    _open_rows(nest)
+    top = nest.level
+    length = "ptr[j + 1] - ptr[j]" if sparse else "n_post"
+    if sparse:
+        nest.site.array("ptr"), nest.site.array("tgt")
+    per_row = not (when_owner == "syn" or (sparse and by_column))
+    if when_owner in ROW_OWNERS:
+        cond = nest.condition()
+        nest.put(f"if not {cond}:")
+        nest.level += 1
+        if per_row:
+            nest.count(f"skipped += {'reached' if by_column else length}")
+        else:
+            nest.put("for s in range(ptr[j], ptr[j + 1]):")
+            nest.put("    skipped += i64(cols[tgt[s]])" if nest.site.counting and not nest.site.twin else "    pass")
+        nest.put("continue")
+        nest.level -= 1
+    if per_row:
+        if by_column:
+            nest.count("done += chosen")
+            nest.count("skipped += reached - chosen")
+        else:
+            nest.count(f"done += {length}")
+    if split:
+        _row_factor(nest, split, skip=per_row)
+    _row_loop(nest, split, by_column, when_owner)
+    nest.level = top
+
+
+def _column_mask(nest, reach: str | None, when: str | None) -> None:
+    """cols[i] = 1 for columns that are reached and whose `when` holds; counts both."""
+    nest.site.array("cols")
+    nest.put("reached = i64(0)", "chosen = i64(0)", "for i in range(n_post):")
+    nest.level += 1
+    nest.put(f"mk = i32({reach or 1})", "reached += i64(mk)")
+    if when:
+        nest.put(f"mk = i32(mk & i32({when}))")
+    nest.put("cols[i] = mk", "chosen += i64(mk)")
+    nest.level -= 1
+
+
+def _split(nest) -> tuple[list, list] | None:
+    """Post-owned factors and row factors of a product without synapse operands."""
+    factors = [x for x in (nest.line.a, nest.line.b) if x is not None]
+    if any(x.owner == "syn" for x in factors):
+        return None
+    return [x for x in factors if x.owner == "post"], [x for x in factors if x.owner != "post"]
+
+
+def _sign(nest) -> int:
+    """-1 where exactly one of negate and -= holds (the twin's write applies -= itself)."""
+    flip = nest.line.negate != (nest.line.mode == "-=" and not nest.site.twin)
+    return -1 if flip else 1
+
+
+def _product(nest, factors: list, lane: str) -> str:
+    text = nest.atom(factors[0], lane)
+    for x in factors[1:]:
+        text = f"{lane}({text} * {nest.atom(x, lane)})"
+    return text
+
+
+def _post_vector(nest, factors: list, by_column: bool) -> None:
+    """vec[i]: the product of the post-owned factors, 0 where the column is not chosen."""
+    lane = nest.lane
+    vec = nest.site.array("vec_" + lane)
+    text = _product(nest, factors, lane)
+    if _sign(nest) < 0:
+        text = f"{lane}(-{text})"
+    if by_column:
+        text = f"{lane}({text} * {lane}(cols[i]))"
+    nest.put("for i in range(n_post):", f"    {vec}[i] = {text}")
+
+
+def _row_factor(nest, split: tuple[list, list], skip: bool) -> None:
+    """z: the factor all synapses of a row share; a row with z == 0 changes nothing."""
+    if not split[1]:
+        return
+    text = _product(nest, split[1], nest.lane)
+    if not split[0] and _sign(nest) < 0:
+        text = f"{nest.lane}(-{text})"
+    nest.put(f"z = {text}")
+    if skip:
+        nest.put("if z == 0:", "    continue")
+
+
+def _row_exact(nest, split: tuple[list, list], by_column: bool) -> str:
+    """E from the prepared vector and row factor."""
+    lane = nest.lane
+    vec = f"vec_{lane}[i]"
+    if split[0] and split[1]:
+        text = f"{lane}({vec} * z)"
+    elif split[0]:
+        text = vec
+    else:
+        text = f"{lane}(z * {lane}(cols[i]))" if by_column else "z"
+    if nest.site.twin:
+        from chipsim.compile.twin import scale_text
+
+        return scale_text(nest, text)
+    return text
+
+
+def _row_loop(nest, split, by_column: bool, when_owner: str | None) -> None:
+    """The loop along one row, dense (slices) or sparse (indices)."""
+    sparse = nest.site.connection.sparse
+    nest.rows, nest.sliced = True, set()
+    outer, nest.out = nest.out, []
+    nest.begin_block()
+    if sparse:
+        nest.put("for s in range(ptr[j], ptr[j + 1]):", "    i = tgt[s]")
+    else:
+        nest.put("for i in range(n_post):")
+    nest.level += 1
+    mask = None
+    if when_owner == "syn" or (sparse and by_column):
+        reach = "cols[i]" if by_column else None
+        mask = nest._mask_statements(reach, nest.condition() if when_owner == "syn" else None)
+        if sparse and by_column and when_owner != "syn":
+            _sparse_skips(nest, when_owner)
+    elif by_column and (nest.line.mode == "=" or split is None):
+        mask = "cols[i]"
+    exact = _row_exact(nest, split, by_column) if split else None
+    if split and mask:
+        mask = mask if when_owner == "syn" else None
+    name = nest.target
+    ref = nest.view("syn", name, nest.per_context)
+    nest.write(ref, mask, exact)
+    nest.level -= 1
+    nest.end_block()
+    body, nest.out = nest.out, outer
+    for array, per_context in sorted(nest.sliced):
+        nest.put(f"{array}_j = {array}[b, j]" if per_context else f"{array}_j = {array}[j]")
+    nest.out += body
+    nest.rows = False
+
+
+def _sparse_skips(nest, when_owner: str | None) -> None:
+    """In a sparse row a reached column whose post-owned `when` fails counts as skipped."""
+    if when_owner == "post":
+        reach = nest.reach_mask("post")
+        nest.count(f"skipped += i64(i32({reach or 1}) - mk)" if reach else "skipped += i64(i32(1) - mk)")
+
+
+def _columns(nest) -> None:
+    """on_post: the synapses of the fired neurons, element by element."""
+    sparse = nest.site.connection.sparse
+    nest.site.array("fidx")
+    if nest.needs_word:
+        _column_words(nest)
+    if sparse:
+        for x in ("ptr", "cptr", "cpre", "crank"):
+            nest.site.array(x)
+        nest.put("for k in range(nf[b]):")
+        nest.level += 1
+        nest.put("i = fidx[b, k]", "for q_ in range(cptr[i], cptr[i + 1]):")
+        nest.level += 1
+        nest.put("j = i64(cpre[q_])", "s = ptr[j] + i64(crank[q_])")
+    else:
+        nest.put("for j in range(n_pre):")
+        nest.level += 1
+    if nest.needs_word and nest.site.connection.noise == "lane":
+        nest.put("odd_j = odd[j]")
+    if not sparse:
+        _skip_zero_row(nest)
+        nest.put("for k in range(nf[b]):")
+        nest.level += 1
+        nest.put("i = fidx[b, k]")
+    when = nest.condition()
+    if when:
+        nest.put(f"if not {when}:")
+        nest.level += 1
+        nest.count("skipped += 1")
+        nest.put("continue")
+        nest.level -= 1
+    nest.count("done += 1")
+    nest.begin_block()
+    nest.write(nest.place("syn", nest.target, nest.per_context), None)
+    nest.end_block()
+
+
+def _skip_zero_row(nest) -> None:
+    """Dense columns: a row whose pre-owned factor is 0 changes nothing (its contributions count)."""
+    line = nest.line
+    rows = [x for x in (line.a, line.b) if x is not None and x.owner == "pre"]
+    if line.mode == "=" or line.form != "scale" or not rows or line.when is not None:
+        return
+    nest.put(f"if {nest.atom(rows[0], 'f64' if nest.site.twin else 'i64')} == 0:")
+    nest.level += 1
+    nest.count("done += nf[b]")
+    nest.put("continue")
+    nest.level -= 1
+
+
+def _column_words(nest) -> None:
+    """Words of the fired columns only, of all rows."""
+    noise = nest.site.connection.noise
+    if noise not in ("lane", "element"):
+        nest.words()
+        return
+    nest.key()
+    nest.site.array("even")
+    nest.put("for k in range(nf[b]):", "    even[fidx[b, k]] = word(key, u32(2 * fidx[b, k]))")
+    if noise == "lane":
+        nest.site.array("odd")
+        nest.put("fill_odd(key, odd)")
+
+
+def _summed(nest) -> None:
+    """Several contexts into one stored value: sum all contributions exactly, write once."""
+    sparse, section, twin = nest.site.connection.sparse, nest.line.section, nest.site.twin
+    nest.words()
+    if nest.needs_word and nest.site.connection.noise == "lane":
+        nest.site.array("odd")
+        nest.put("fill_odd(key, odd)")
+    nest.put("written = i64(0)", "for j in range(n_pre):")
+    nest.level += 1
+    if section == "on_pre":
+        nest.site.array("reach_pre")
+        nest.put("some = 0", "for b in range(B):", "    some += reach_pre[b, j]", "if some == 0:", "    continue")
+    if nest.needs_word and nest.site.connection.noise == "lane":
+        nest.put("odd_j = odd[j]")
+    if sparse:
+        nest.site.array("ptr"), nest.site.array("tgt")
+        nest.put("for s in range(ptr[j], ptr[j + 1]):", "    i = tgt[s]")
+    else:
+        nest.put("for i in range(n_post):")
+    nest.level += 1
+    nest.put(f"total = {'0.0' if twin else 'i64(0)'}", "met = i64(0)", "for b in range(B):")
+    nest.level += 1
+    nest.put("if hit[b] == 0:", "    continue")
+    reach = {"on_pre": "reach_pre[b, j]", "on_post": "fired[b, i]", "on_third_factor": "reach_post[b, i]"}
+    if section in reach:
+        nest.site.array(reach[section].split("[")[0])
+        nest.put(f"if {reach[section]} == 0:", "    continue")
+    from chipsim.compile.layer_nest import _contribution, _write_total
+
+    _contribution(nest)
+    nest.level -= 1
+    nest.put("if met > 0:")
+    nest.level += 1
+    ref = nest.place("syn", nest.target, False)
+    nest.begin_block()
+    if twin:
+        _write_total(nest, ref)
+        if nest.line.target.is_weight:
+            t, lsb = nest.line.target, float(nest.line.target.fmt.lsb)
+            nest.put(f"{ref} = min(max({ref}, {t.lo * lsb!r}), {t.hi * lsb!r})")
+    else:
+        nest.lane = "i64"
+        nest.write(ref, None, "total")
+        nest.put("written += 1")
+    nest.end_block()
+    nest.level = 1
+    nest.finish("written")

@@ -1,0 +1,1 @@
+"""The rule language: text -> program -> bound program -> interpreter, kernels, twin, listing."""

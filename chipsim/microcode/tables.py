@@ -1,0 +1,121 @@
+"""Tables: steps as written, and the named surrogate shapes cut into segments.
+
+Every shape is a function of x = slope * (argument - centre), times `scale` (default 1):
+
+    box           1 where |argument - centre| <= half_width, else 0       (half_width 1)
+    triangle      max(0, 1 - |argument - centre| / half_width)            (half_width 1)
+    fast_sigmoid  1 / (1 + |x|)^2, slope 10                               DECOLLE's code
+    hyper         1 / (1 + |x|)^2, slope 5                                DALTON; S-TLLR uses slope=100
+    atan          1 / (1 + (pi x)^2), slope 1                             Traces Propagation
+    exp_abs       exp(-|x|), slope 1                                      ELL, FELL, BELL
+
+A shape with N segments cuts [centre - reach, centre + reach) into N equal parts, left-closed; each
+part holds the shape's value at its middle, and outside the table is 0 (definition 3).
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Callable
+from fractions import Fraction
+
+from chipsim.fixed import Folded, Format, fold
+from chipsim.microcode.program import BoundTable, Table
+
+SLOPES = {"fast_sigmoid": 10.0, "hyper": 5.0, "atan": 1.0, "exp_abs": 1.0}
+
+
+def box(x: float, half_width: float) -> float:
+    """1 where |x| <= half_width, else 0."""
+    return 1.0 if abs(x) <= half_width else 0.0
+
+
+def triangle(x: float, half_width: float) -> float:
+    """1 - |x| / half_width, not below 0."""
+    return max(0.0, 1.0 - abs(x) / half_width)
+
+
+def fast_sigmoid(x: float, slope: float) -> float:
+    """1 / (1 + slope |x|)^2."""
+    return 1.0 / (1.0 + slope * abs(x)) ** 2
+
+
+def atan(x: float, slope: float) -> float:
+    """1 / (1 + (pi slope x)^2)."""
+    return 1.0 / (1.0 + (math.pi * slope * x) ** 2)
+
+
+def exp_abs(x: float, slope: float) -> float:
+    """exp(-slope |x|)."""
+    return math.exp(-slope * abs(x))
+
+
+SHAPES: dict[str, Callable[[float, float], float]] = {
+    "box": box,
+    "triangle": triangle,
+    "fast_sigmoid": fast_sigmoid,
+    "hyper": fast_sigmoid,
+    "atan": atan,
+    "exp_abs": exp_abs,
+}
+
+
+def shape_value(shape: str, options: tuple[tuple[str, Fraction], ...], x: float) -> float:
+    """A named shape at x = argument - centre, with its half_width or slope, times its scale."""
+    settings = dict(options)
+    key, default = ("slope", SLOPES[shape]) if shape in SLOPES else ("half_width", 1.0)
+    return float(settings.get("scale", 1)) * SHAPES[shape](x, float(settings.get(key, default)))
+
+
+def smooth(table: BoundTable, x: float) -> float:
+    """The unfolded table at x for the ideal twin; x is the argument (minus the neuron's threshold
+    where `minus_threshold`). A named shape is its formula everywhere; steps are as written."""
+    if table.shape is not None:
+        return shape_value(table.shape, table.options, x - float(table.centre))
+    k = bisect_right([float(b + table.centre) for b, _ in table.steps], x)
+    return float(table.steps[max(k - 1, 0)][1])
+
+
+def lookup(table: BoundTable, argument: int) -> int:
+    """The raw value for a raw argument (minus the raw threshold where `minus_threshold`)."""
+    return table.values[bisect_right(table.breakpoints, argument)]
+
+
+def cut(table: Table) -> tuple[list[Fraction], list[Fraction]]:
+    """Breakpoints (without the centre) and values of a table before folding; one value more."""
+    if table.shape is None:
+        points = [point for point, _ in table.steps]
+        values = [value for _, value in table.steps]
+        return points, [values[0], *values]
+    width = 2 * table.reach / table.segments
+    points = [-table.reach + k * width for k in range(table.segments + 1)]
+    middles = [point + width / 2 for point in points[:-1]]
+    inner = [Fraction(shape_value(table.shape, table.options, float(m))) for m in middles]
+    return points, [Fraction(0), *inner, Fraction(0)]
+
+
+def bind_table(table: Table, argument: Format) -> tuple[BoundTable, list[Folded], list[Folded]]:
+    """The table for one argument format, with every folded breakpoint and value (for the notes).
+
+    Breakpoints are folded in the argument's format, values in the table's (nearest, saturating).
+    """
+    minus = table.centre == "threshold"
+    centre = Fraction(0) if minus else Fraction(table.centre)
+    points, values = cut(table)
+    raw_points = [fold(point + centre, argument) for point in points]
+    raw_values = [fold(value, table.fmt) for value in values]
+    bound = BoundTable(
+        name=table.name,
+        argument_fmt=argument,
+        fmt=table.fmt,
+        breakpoints=tuple(p.raw for p in raw_points),
+        values=tuple(v.raw for v in raw_values),
+        minus_threshold=minus,
+        shape=table.shape,
+        centre=centre,
+        reach=table.reach,
+        options=table.options,
+        steps=table.steps,
+    )
+    return bound, raw_points, raw_values

@@ -1,0 +1,268 @@
+"""A network is names, shapes and connections: no state, no arithmetic.
+
+    net = Network(dt_ms=1.0)
+    pixels = net.source("pixels", 64)
+    hidden = net.lif("hidden", 128, tau_v_ms=10, threshold=1.0)
+    net.connect(pixels, hidden, rule="decolle")
+    net.readout(hidden, classes=10)
+
+All numbers are real values here; `plan.py` turns them into a chip's integers.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from chipsim.errors import NetworkError, did_you_mean
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A population. kind is source, lif or integrator; times in ms, potentials in real units.
+
+    tau_v_ms     membrane time constant; math.inf for no leak
+    tau_u_ms     time constant of the current, None for no current state (u = input)
+    leak         'multiply' (v * k) or 'subtract' (|v| reduced by `leak_step`)
+    homeostasis  (up, target): after each learned sample threshold += up * (spikes - target)
+    payload_bits sources only: 1 for plain spikes, up to 8 for graded ones
+    """
+
+    index: int
+    name: str
+    kind: str
+    size: int
+    payload_bits: int = 1
+    tau_v_ms: float = 10.0
+    tau_u_ms: float | None = None
+    threshold: float = 1.0
+    bias: float = 0.0
+    reset: str = "soft"
+    refractory: int = 0
+    rectify: bool = False
+    leak: str = "multiply"
+    leak_step: float = 0.0
+    reset_current: bool = False
+    homeostasis: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Connection:
+    """From one layer to another. weights: float array of real values, or None to draw them.
+
+    weights     float[n_pre, n_post] (dense), float[n_synapses] (sparse: indptr, targets), or None
+    spread      drawn weights are uniform in +-spread (default sqrt(3 / fan_in) * gain)
+    sparse      (indptr int64[n_pre+1], targets int32[n_synapses] ascending in each row)
+    delay       steps, >= 0; delays: uint8[n_synapses or n_pre, n_post], only without a rule
+    w_range     weights of b bits span -w_range..w_range (default 1.0); `weight.bits` changes the LSB
+    w_min/w_max limits of every write, real (default: the format's)
+    """
+
+    index: int
+    name: str
+    pre: int
+    post: int
+    rule: str | None = None
+    weights: np.ndarray | None = field(default=None, compare=False)
+    gain: float = 1.0
+    spread: float | None = None
+    sparse: tuple[np.ndarray, np.ndarray] | None = field(default=None, compare=False)
+    delay: int = 0
+    delays: np.ndarray | None = field(default=None, compare=False)
+    bits: int | None = None
+    w_range: float = 1.0
+    w_min: float | None = None
+    w_max: float | None = None
+    settings: dict = field(default_factory=dict, compare=False)  # rule parameters and formats
+    purpose: str = "inference"  # inference | error (readout and feedback matrices)
+
+
+@dataclass(frozen=True)
+class Circuit:
+    """Where a layer's third factor comes from. kind readout (local readout, own transpose) or reward.
+
+    error        softmax | smooth_l1 (kind readout)
+    logit_scale  softmax: potential differences are multiplied by it before exp; smooth_l1: the
+                 readout's potential is multiplied by it before it is compared with the target
+    """
+
+    index: int
+    kind: str
+    layer: int
+    readout: int = -1
+    connection: int = -1
+    error: str = "softmax"
+    logit_scale: float = 4.0
+
+
+class Network:
+    """Layers, connections and circuits, added one after the other.
+
+    dt_ms is the length of a step. Raises NetworkError for unknown layers, double names, impossible
+    shapes and values.
+    """
+
+    def __init__(self, dt_ms: float = 1.0):
+        if not dt_ms > 0:
+            raise NetworkError(f"dt_ms is {dt_ms}", remedy="give the length of a step in ms, above 0")
+        self.dt_ms = dt_ms
+        self.layers: list[Layer] = []
+        self.connections: list[Connection] = []
+        self.circuits: list[Circuit] = []
+
+    def source(self, name: str, size: int, *, payload_bits: int = 1) -> str:
+        """A layer driven from outside; payload_bits 2 to 8 for graded spikes or constant currents."""
+        if not 1 <= payload_bits <= 8:
+            raise NetworkError(
+                f"payload of {payload_bits} bits", where=f"source '{name}'", remedy="use 1 to 8 bits"
+            )
+        return self._add(name, "source", size, payload_bits=payload_bits)
+
+    def lif(self, name: str, size: int, **options: object) -> str:
+        """Leaky integrate-and-fire neurons; options are the fields of `Layer`."""
+        return self._add(name, "lif", size, **options)
+
+    def integrator(self, name: str, size: int, **options: object) -> str:
+        """Leaky integrators without threshold, spike or reset: readouts."""
+        return self._add(name, "integrator", size, **options)
+
+    def _add(self, name: str, kind: str, size: int, **options: object) -> str:
+        known = set(Layer.__dataclass_fields__) - {"index", "name", "kind", "size"}
+        for key in options:
+            if key not in known:
+                raise NetworkError(
+                    f"unknown option '{key}'{did_you_mean(key, known)}", where=f"layer '{name}'"
+                )
+        if any(layer.name == name for layer in self.layers):
+            raise NetworkError(f"a second layer named '{name}'", remedy="give it another name")
+        if size < 1:
+            raise NetworkError(f"size {size}", where=f"layer '{name}'", remedy="a layer has 1 or more")
+        layer = Layer(len(self.layers), name, kind, int(size), **options)
+        _check_layer(layer)
+        self.layers.append(layer)
+        return name
+
+    def layer(self, name: str) -> Layer:
+        """The layer of that name; NetworkError with the near name otherwise."""
+        for layer in self.layers:
+            if layer.name == name:
+                return layer
+        known = [layer.name for layer in self.layers]
+        raise NetworkError(f"no layer '{name}'{did_you_mean(name, known)}", remedy=f"layers: {', '.join(known)}")
+
+    def connection(self, name: str) -> Connection:
+        """The connection named `pre->post` (or its own name)."""
+        for connection in self.connections:
+            if connection.name == name:
+                return connection
+        known = [c.name for c in self.connections]
+        raise NetworkError(
+            f"no connection '{name}'{did_you_mean(name, known)}", remedy=f"connections: {', '.join(known)}"
+        )
+
+    def connect(self, pre: str, post: str, *, name: str | None = None, **options: object) -> str:
+        """Connect two layers; options are the fields of `Connection`. delay defaults to 0, to 1 for a
+        recurrent connection."""
+        a, b = self.layer(pre), self.layer(post)
+        name = name or f"{pre}->{post}"
+        known = set(Connection.__dataclass_fields__) - {"index", "name", "pre", "post"}
+        for key in options:
+            if key not in known:
+                raise NetworkError(f"unknown option '{key}'{did_you_mean(key, known)}", where=name)
+        if any(c.name == name for c in self.connections):
+            raise NetworkError(f"a second connection named '{name}'", remedy="pass name=")
+        options.setdefault("delay", 1 if a.index >= b.index else 0)
+        connection = Connection(len(self.connections), name, a.index, b.index, **options)
+        _check_connection(connection, a, b)
+        self.connections.append(connection)
+        return name
+
+    def readout(
+        self,
+        layer: str,
+        classes: int,
+        *,
+        error: str = "softmax",
+        logit_scale: float = 4.0,
+        tau_ms: float = math.inf,
+        gain: float = 1.0,
+    ) -> str:
+        """A fixed random readout of a layer whose error comes back through its own transpose (DECOLLE)."""
+        if error not in ("softmax", "smooth_l1"):
+            raise NetworkError(
+                f"unknown error '{error}'{did_you_mean(error, ('softmax', 'smooth_l1'))}",
+                where=f"readout of '{layer}'",
+                remedy="use softmax or smooth_l1",
+            )
+        name = self.integrator(f"{layer}.readout", classes, tau_v_ms=tau_ms)
+        self.connect(layer, name, gain=gain, purpose="error")
+        self.circuits.append(
+            Circuit(
+                len(self.circuits),
+                "readout",
+                self.layer(layer).index,
+                self.layer(name).index,
+                len(self.connections) - 1,
+                error,
+                logit_scale,
+            )
+        )
+        return name
+
+    def reward(self, layer: str) -> None:
+        """Give a layer the run's scalar reward as third factor of every neuron."""
+        self.circuits.append(Circuit(len(self.circuits), "reward", self.layer(layer).index))
+
+
+def _check_layer(layer: Layer) -> None:
+    where = f"layer '{layer.name}'"
+    if layer.kind != "source" and not layer.tau_v_ms > 0:
+        raise NetworkError(f"tau_v_ms is {layer.tau_v_ms}", where=where, remedy="above 0; math.inf: no leak")
+    if layer.tau_u_ms is not None and not layer.tau_u_ms > 0:
+        raise NetworkError(f"tau_u_ms is {layer.tau_u_ms}", where=where, remedy="above 0, or None")
+    if layer.reset not in ("soft", "hard"):
+        raise NetworkError(f"reset '{layer.reset}'", where=where, remedy="use 'soft' or 'hard'")
+    if layer.leak not in ("multiply", "subtract"):
+        raise NetworkError(f"leak '{layer.leak}'", where=where, remedy="use 'multiply' or 'subtract'")
+    if layer.kind == "lif" and not layer.threshold > 0:
+        raise NetworkError(f"threshold is {layer.threshold}", where=where, remedy="use a value above 0")
+    if not 0 <= layer.refractory <= 1000:
+        raise NetworkError(f"refractory is {layer.refractory} steps", where=where, remedy="0 to 1000")
+
+
+def _check_connection(c: Connection, pre: Layer, post: Layer) -> None:
+    if post.kind == "source":
+        raise NetworkError("a source takes no input", where=c.name)
+    if pre.kind == "integrator":
+        raise NetworkError("an integrator sends no spikes", where=c.name)
+    if c.delay < 0:
+        raise NetworkError(f"delay {c.delay}", where=c.name, remedy="0 or more steps")
+    if c.delays is not None and c.rule is not None:
+        raise NetworkError(
+            "one delay per synapse and a rule", where=c.name, remedy="a plastic connection has one delay"
+        )
+    size = (pre.size, post.size)
+    if c.sparse is not None:
+        indptr, targets = c.sparse
+        size = (len(targets),)
+        _check_sparse(c, pre, post, np.asarray(indptr), np.asarray(targets))
+    for label, array in (("weights", c.weights), ("delays", c.delays)):
+        if array is not None and np.shape(array) != size:
+            raise NetworkError(
+                f"{label} of shape {np.shape(array)}; the connection needs {size}", where=c.name
+            )
+
+
+def _check_sparse(c: Connection, pre: Layer, post: Layer, indptr: np.ndarray, targets: np.ndarray) -> None:
+    if indptr.shape != (pre.size + 1,) or indptr[0] != 0 or indptr[-1] != len(targets):
+        raise NetworkError("indptr does not fit targets", where=c.name, remedy="CSR rows of the pre layer")
+    if len(targets) and (targets.min() < 0 or targets.max() >= post.size):
+        raise NetworkError(f"a target outside 0..{post.size - 1}", where=c.name)
+    if (np.diff(indptr) < 0).any():
+        raise NetworkError("indptr decreases", where=c.name)
+    inner = np.ones(len(targets), bool)
+    inner[indptr[:-1][indptr[:-1] < len(targets)]] = False
+    if (np.diff(targets.astype(np.int64))[inner[1:]] <= 0).any():
+        raise NetworkError("targets of a row are not ascending and unique", where=c.name)

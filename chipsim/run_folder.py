@@ -1,0 +1,320 @@
+"""The folder a run leaves behind, and reading it again.
+
+manifest.json    status, settings, seeds, versions, data hashes, bound programs, digest, files
+metrics.jsonl    one object per line, appended while the run goes on
+counters.json    every counter
+weights.npz      arrays without pickle; shapes, dtypes and the file's hash are in the manifest
+figures/         pictures      report.txt   the text report
+
+`status` in the manifest is the truth: "running" from the first moment, "complete" only as the very
+last write, else "interrupted" or "failed". A run that was killed stays "running" and is refused by
+`load_run`. Every file but metrics.jsonl is written beside its place and renamed into it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import re
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from chipsim.errors import RunError
+from chipsim.version import versions
+
+FORMAT = 1
+RUNS = Path("runs")
+STATUSES = ("running", "complete", "interrupted", "failed")
+ARRAY_NAME = re.compile(r"[A-Za-z_][\w.\-]*")
+
+
+class RunFolder:
+    """A run being written; use it as a context manager, and call `finish` as the last thing."""
+
+    def __init__(self, path: Path, manifest: dict[str, Any]):
+        self.path = path
+        self.manifest = manifest
+
+    @classmethod
+    def create(cls, name: str, out: str | os.PathLike[str] | None = None, **entries: Any) -> RunFolder:
+        """Make the folder and its manifest before any work starts.
+
+        name      for the default place: runs/NAME, else runs/NAME-2, ... (never an existing one)
+        out       an explicit folder: new or empty
+        entries   first entries of the manifest
+        Raises RunError where it cannot be written, or `out` is not empty.
+        """
+        path = _explicit(Path(out).expanduser()) if out is not None else _next_free(name)
+        start = {"format": FORMAT, "status": "running", "started": _now(), "versions": versions()}
+        folder = cls(path, {**start, **entries})
+        folder._save_manifest()
+        return folder
+
+    def note(self, **entries: Any) -> None:
+        """Add entries to the manifest (settings, seeds, data hashes, bound programs, ...)."""
+        self.manifest.update(entries)
+        self._save_manifest()
+
+    def metric(self, **row: Any) -> None:
+        """Append one row to metrics.jsonl."""
+        with _writing(self.path / "metrics.jsonl") as path, path.open("a", encoding="utf-8") as file:
+            file.write(_json(row) + "\n")
+
+    def counters(self, counters: Any) -> None:
+        """Write counters.json."""
+        self._write("counters.json", _json(counters, indent=1).encode())
+
+    def report(self, text: str) -> None:
+        """Write report.txt."""
+        self._write("report.txt", (text.rstrip("\n") + "\n").encode())
+
+    def figure(self, name: str) -> Path:
+        """Where a picture goes; makes figures/."""
+        with _writing(self.path / "figures") as path:
+            path.mkdir(exist_ok=True)
+        return path / name
+
+    def weights(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Write weights.npz and declare name, shape, dtype and the file's sha256 in the manifest."""
+        for key, array in arrays.items():
+            if not ARRAY_NAME.fullmatch(key) or key in ("file", "allow_pickle") or array.dtype.hasobject:
+                raise ValueError(f"array {key!r} of dtype {array.dtype} cannot be stored")
+        with _writing(self.path / "weights.npz") as path:
+            partial = path.with_name("weights.partial.npz")
+            np.savez(partial, **arrays)
+            os.replace(partial, path)
+            sha256 = file_sha256(path)
+        declared = {key: {"shape": list(a.shape), "dtype": a.dtype.str} for key, a in arrays.items()}
+        self.note(weights={"sha256": sha256, "arrays": declared})
+
+    def finish(self, **entries: Any) -> None:
+        """Last entries (digest, accuracy, ...) and the status "complete"."""
+        self.note(**entries, status="complete", ended=_now())
+
+    def stop(self, status: str, reason: str) -> None:
+        """The status of a run that did not reach its end: interrupted or failed."""
+        self.note(status=status, reason=reason, ended=_now())
+
+    def __enter__(self) -> RunFolder:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.manifest["status"] != "running":
+            return
+        interrupted = isinstance(error, KeyboardInterrupt)
+        reason = "stopped by the user" if interrupted else repr(error) if error else "ended before its end"
+        try:
+            self.stop("interrupted" if interrupted else "failed", reason)
+        except RunError:  # the disk is full or gone: the manifest on it still says "running"
+            if error is None:
+                raise
+
+    def _write(self, name: str, content: bytes) -> None:
+        with _writing(self.path / name) as path:
+            partial = path.with_name(path.name + ".partial")
+            partial.write_bytes(content)
+            os.replace(partial, path)
+
+    def _save_manifest(self) -> None:
+        self._write("manifest.json", _json(self.manifest, indent=1).encode())
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder read again; `weights()` and the others read their file when called."""
+
+    path: Path
+    manifest: dict[str, Any]
+
+    @property
+    def status(self) -> str:
+        """running, complete, interrupted or failed."""
+        return self.manifest["status"]
+
+    def weights(self) -> dict[str, np.ndarray]:
+        """The arrays, checked against hash, names, shapes and dtypes in the manifest; RunError else."""
+        path, declared = self.path / "weights.npz", self.manifest.get("weights")
+        if not declared or not path.is_file():
+            raise RunError("this run stored no weights", where=str(self.path), remedy="run it again")
+        if file_sha256(path) != declared.get("sha256"):
+            raise _damaged(path, "its sha256 is not the one in manifest.json")
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                arrays = {key: file[key] for key in file.files}
+        except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+            raise _damaged(path, str(error)) from None
+        found = {key: {"shape": list(a.shape), "dtype": a.dtype.str} for key, a in arrays.items()}
+        if found != declared.get("arrays"):
+            raise _damaged(path, f"it holds {found}, manifest.json declares {declared.get('arrays')}")
+        return arrays
+
+    def counters(self) -> Any:
+        """counters.json."""
+        return _read_json(self.path / "counters.json")
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """The rows of metrics.jsonl; a last line cut off by a kill is left out."""
+        path = self.path / "metrics.jsonl"
+        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+        rows = []
+        for number, line in enumerate(lines, 1):
+            try:
+                rows.append(json.loads(line))
+            except json.JSONDecodeError:
+                if number < len(lines):
+                    raise _damaged(path, f"line {number} is no JSON") from None
+        return rows
+
+    def report(self) -> str | None:
+        """report.txt, or None where the run wrote none."""
+        path = self.path / "report.txt"
+        return path.read_text(encoding="utf-8") if path.is_file() else None
+
+
+def load_run(path: str | os.PathLike[str], *, complete: bool = True) -> Run:
+    """Read a run folder; RunError unless it is one, undamaged, and (by default) complete."""
+    folder = Path(path).expanduser()
+    if not (folder / "manifest.json").is_file():
+        raise RunError(
+            f"'{path}' is no run folder (it has no manifest.json)",
+            remedy="give the folder that a run printed as out",
+        )
+    manifest = _read_json(folder / "manifest.json")
+    if not isinstance(manifest, dict) or manifest.get("status") not in STATUSES:
+        raise _damaged(folder / "manifest.json", "it has no status")
+    if manifest.get("format") != FORMAT:
+        raise RunError(
+            f"run format {manifest.get('format')}; this version reads {FORMAT}",
+            where=str(folder),
+            remedy=f"use chipsim {manifest.get('versions', {}).get('chipsim', 'of that run')}",
+        )
+    if complete and manifest["status"] != "complete":
+        why = {"running": "still running, or killed"}.get(manifest["status"], manifest["status"])
+        raise RunError(f"the run is not complete: {why}", where=str(folder), remedy="use a complete run")
+    return Run(folder, manifest)
+
+
+def digest(parts: Mapping[str, Any]) -> str:
+    """sha256 over named arrays (name, dtype, shape, little-endian bytes) and plain values (JSON).
+
+    Independent of the order of `parts` and of the machine; the digest of a run's weights, spikes
+    and counters says whether two runs are the same bit for bit.
+    """
+    total = hashlib.sha256()
+    for name in sorted(parts):
+        value = parts[name]
+        if isinstance(value, np.ndarray):
+            array = np.ascontiguousarray(value, dtype=value.dtype.newbyteorder("<"))
+            total.update(f"{name}|{array.dtype.str}|{array.shape}|".encode())
+            total.update(array.tobytes())
+        else:
+            total.update(f"{name}|{_json(value, sort_keys=True)}|".encode())
+    return total.hexdigest()
+
+
+def file_sha256(path: str | os.PathLike[str]) -> str:
+    """sha256 of a file, in hex."""
+    total = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            total.update(block)
+    return total.hexdigest()
+
+
+def to_json(value: Any) -> str:
+    """One line of strict JSON: numpy numbers and arrays as lists, paths as text, NaN as null."""
+    return _json(value)
+
+
+def _json(value: Any, **options: Any) -> str:
+    return json.dumps(_plain(value), allow_nan=False, **options)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if hasattr(value, "model_dump"):
+        return _plain(value.model_dump(by_alias=True))
+    raise TypeError(f"{type(value).__name__} cannot be stored in a run folder")
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def _explicit(path: Path) -> Path:
+    with _writing(path):
+        if path.exists() and not path.is_dir():
+            raise RunError(f"--out {path} is a file", remedy="give a new or empty folder")
+        if path.is_dir() and any(path.iterdir()):
+            raise RunError(
+                f"--out {path} is not empty; nothing is overwritten", remedy="give a new or empty folder"
+            )
+        path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _next_free(name: str) -> Path:
+    """Make runs/NAME or the next free runs/NAME-n; two processes never get the same one."""
+    with _writing(RUNS):
+        RUNS.mkdir(exist_ok=True)
+    number = 1
+    while True:
+        path = RUNS / (name if number == 1 else f"{name}-{number}")
+        number += 1
+        with _writing(path):
+            try:
+                path.mkdir()
+                return path
+            except FileExistsError:
+                continue
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[Path]:
+    """Turn a refusal of the file system into one RunError that names the place."""
+    try:
+        yield path
+    except OSError as error:
+        raise RunError(
+            f"cannot be written: {error.strerror or error}",
+            where=str(path),
+            remedy="give a folder you can write to with --out DIR, and see that the disk has room",
+        ) from None
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise _damaged(path, error.strerror or str(error)) from None
+    except ValueError as error:
+        raise _damaged(path, f"no JSON ({error})") from None
+
+
+def _damaged(path: Path, why: str) -> RunError:
+    return RunError(
+        f"damaged or missing: {why}", where=str(path), remedy="run it again; do not edit run folders"
+    )
