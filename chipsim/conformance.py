@@ -90,9 +90,10 @@ def random_case(seed: int, steps: int = 50) -> Case:
     contexts = rng.choice((1, 1, 2, 3))
     chip = _chip(rng)
     # shifted each time the combinations begin anew, so that each meets every style
-    style = STYLES[(seed + seed * 2 * LINES // len(COMBOS)) % len(STYLES)]
-    network, targets = _network(rng, chip, style)
-    third = bool(network.circuits)
+    style = STYLES[(seed + seed * LINES // len(COMBOS)) % len(STYLES)]
+    signal = any(combo.section == "on_third_factor" for combo in quota(seed, LINES))
+    network, targets = _network(rng, chip, signal)
+    third = bool(network.circuits)  # of every spiking layer, or of none
     settings = dict(
         seed=rng.getrandbits(64),
         update=rng.choice((Update(), Update("every", 3, 2), Update("step", 1, 4), Update("end"))),
@@ -103,8 +104,8 @@ def random_case(seed: int, steps: int = 50) -> Case:
     case = Case(seed, network, chip, {}, settings, events, labels, rewards, calls)
     refused: list[Exception] = []
     for k, name in enumerate(targets):
-        options = Options(contexts, third, style)
-        text = random_rule(rng, quota(seed * 2 + k, LINES), options, name)
+        options = Options(contexts, third, settings["update"].kind == "end", style)
+        text = random_rule(rng, quota(seed + k * len(COMBOS) // (2 * LINES), LINES), options, name)
         others = {n: "rule none\npre r : u1.0\non_pre:\n    r = 1\n" for n in targets if n not in case.rules}
         attempt = _attempt(case, others, name)
         text, errors = legal_text(text, attempt)
@@ -155,8 +156,9 @@ def _neurons(rng: random.Random, graded: bool) -> dict:
     return options
 
 
-def _network(rng: random.Random, chip: object, style: str) -> tuple[Network, list[str]]:
-    """A network with one or two plastic connections; returns the names of their rules."""
+def _network(rng: random.Random, chip: object, signal: bool) -> tuple[Network, list[str]]:
+    """A network with one or two plastic connections; returns the names of their rules. Its layers
+    have a circuit if the first rule needs a signal, and most of them otherwise."""
     network = Network()
     bits = rng.choice((1, 1, 1, 2, 5, 8))
     # graded sums need room: payloads multiply thresholds and membranes
@@ -178,7 +180,7 @@ def _network(rng: random.Random, chip: object, style: str) -> tuple[Network, lis
         rule = None if len(rules) > 1 else "rule_1"
         rules += [rule] if rule else []
         _connect(rng, network, top, hidden, name="back", rule=rule, delay=rng.randint(1, 3))
-    if rng.random() < 0.85:
+    if signal or rng.random() < 0.5:
         for layer in {hidden, top} if top != hidden else {hidden}:
             if rng.random() < 0.7:
                 error = rng.choice(("softmax", "smooth_l1"))
@@ -319,4 +321,5 @@ def _shortened(case: Case, stop: int) -> Case:
     events = {
         name: Events.from_dense(e.to_dense()[:, :stop], graded=e.graded) for name, e in case.events.items()
     }
-    return replace(case, events=events)
+    rewards = None if case.rewards is None else np.ascontiguousarray(case.rewards[:, :stop])
+    return replace(case, events=events, rewards=rewards)

@@ -11,8 +11,8 @@ ROOT = Path(__file__).resolve().parent.parent
 # From the ground up: a module imports from lines before its own, or from its own folder.
 ORDER = """
     version errors library fixed noise chip microcode neurons synapses network plan
-    third_factor mapping state data reference_neurons reference_circuits reference conformance compile simulator
-    energy baseline calibrate train report plot settings progress run_folder experiment cli __main__
+    third_factor mapping state data reference_neurons reference_circuits reference conformance compile
+    simulator energy baseline calibrate train report plot settings progress run_folder experiment cli __main__
 """.split()
 FORBIDDEN_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve"}
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__"}

@@ -47,7 +47,7 @@ def show(
     bound, use = _bound(name, chip, engine, fit, strict)
     from chipsim.microcode.listing import listing
 
-    print(listing(bound, use))
+    print(listing(bound, use), end="")
 
 
 @app.command()
@@ -60,9 +60,9 @@ def step(
 ) -> None:
     """One synapse, op by op: every register as raw integer, real value and float twin."""
     bound, use = _bound(name, chip, engine, fit, strict)
-    from chipsim.microcode.step import step_program
+    from chipsim.microcode.step import step_text
 
-    print(step_program(bound, use))
+    print(step_text(bound, use), end="")
 
 
 def _bound(name: str, chip_name: str, engine: str | None, fit: Fit, strict: bool) -> tuple[BoundProgram, Use]:

@@ -21,7 +21,7 @@ import numpy as np
 
 from chipsim.compile.driver import HEADER, SCRATCH, Driver, advance_source
 from chipsim.compile.fire import fire_function
-from chipsim.compile.sections import Function, parts, section_function
+from chipsim.compile.sections import Functions, parts, section_function
 from chipsim.errors import RunError
 from chipsim.plan import Plan
 
@@ -60,20 +60,20 @@ def generate(plan: Plan, fields: list[str], *, twin: bool = False, counting: boo
 
     fields are the names of the arrays `advance` gets: the state's and the scratch arrays.
     """
-    functions: dict[str, Function] = {}
+    functions = Functions()
+    tail = "_twin" if twin else ""
     for c in plan.connections:
         if c.program is None:
             continue
         for suffix, section, lines in parts(c):
             f = section_function(plan, c, suffix, section, lines, counting, twin)
-            functions[f.name] = f
+            functions.add(f"c{c.index}_{suffix}{tail}", f)
     for layer in plan.layers:
         if layer.kind != "source":
-            f = fire_function(layer, counting, twin)
-            functions[f.name] = f
-    text = [HEADER.format(title=_title(plan), fields=repr(sorted(fields)))]
-    text += [f.source for f in functions.values()]
-    text.append(advance_source(Driver(plan, functions, twin, counting)))
+            functions.add(f"l{layer.index}_fire{tail}", fire_function(layer, counting, twin))
+    text = [HEADER.format(title=_title(plan))]
+    text += functions.text()
+    text.append(advance_source(Driver(plan, functions, twin, counting), fields))
     return "\n\n".join(text)
 
 
@@ -112,6 +112,7 @@ def make_scratch(plan: Plan) -> dict[str, np.ndarray]:
         assert set(shapes) == set(SCRATCH)
         for name, (dtype, size) in shapes.items():
             out[f"x_c{c.index}_{name}"] = np.zeros(size, dtype)
+        out[f"x_c{c.index}_size"] = np.array([c.index, c.n_pre, c.n_post], np.int64)
         out[f"x_c{c.index}_hit"] = np.zeros(b, np.int32)
     return out
 

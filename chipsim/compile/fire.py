@@ -16,11 +16,10 @@ def fire_function(layer: LayerPlan, counting: bool, twin: bool) -> Function:
         arrays.append("refr")
     if not twin and _draws(layer):
         arrays += ["words_u", "words_v"]
-    name = f"l{layer.index}_fire" + ("_twin" if twin else "")
     body = _twin_body(layer) if twin else _body(layer, counting)
-    head = f"@jit\ndef {name}(B, step, seed, place, ids, {', '.join(arrays)}):"
-    text = [head, f'    """Phase 5 of {layer.name}: {layer.kind}."""', *body, *_compact(layer)]
-    return Function(name, tuple(arrays), "\n".join(text) + "\n")
+    head = f"@jit_inner\ndef NAME(B, step, seed, place, ids, {', '.join(arrays)}):"
+    text = [head, f'    """Phase 5: {layer.kind}."""', *body, *_compact(layer)]
+    return Function(f"fire_{layer.kind}", tuple(arrays), "\n".join(text) + "\n")
 
 
 def _draws(layer: LayerPlan) -> bool:

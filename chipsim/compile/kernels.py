@@ -89,6 +89,54 @@ def fill_lfsr(key, words):
 
 
 @jit
+def clear1(a):
+    """a[:] = 0 (numba's own slice assignment takes seconds to compile)."""
+    for i in range(a.shape[0]):
+        a[i] = 0
+
+
+@jit
+def clear2(a):
+    """Zero an array of two axes."""
+    for b in range(a.shape[0]):
+        for i in range(a.shape[1]):
+            a[b, i] = 0
+
+
+@jit
+def clear3(a):
+    """Zero an array of three axes."""
+    for k in range(a.shape[0]):
+        for b in range(a.shape[1]):
+            for i in range(a.shape[2]):
+                a[k, b, i] = 0
+
+
+@jit
+def set2(a, value):
+    """Set all elements of an array of two axes."""
+    for b in range(a.shape[0]):
+        for i in range(a.shape[1]):
+            a[b, i] = value
+
+
+@jit
+def set3(a, value):
+    """Set all elements of an array of three axes."""
+    for k in range(a.shape[0]):
+        for b in range(a.shape[1]):
+            for i in range(a.shape[2]):
+                a[k, b, i] = value
+
+
+@jit
+def copy_row(a, row, source, b):
+    """a[row] = source[b]."""
+    for i in range(a.shape[1]):
+        a[row, i] = source[b, i]
+
+
+@jit
 def load_events(start, axon, cell, hist, hist_n):
     """Copy the events of one (sample, step) cell into a history slot. Returns their number."""
     a = start[cell]

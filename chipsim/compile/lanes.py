@@ -42,3 +42,14 @@ else:
 def jit(function):
     """numba.njit with the options every kernel of chipsim uses."""
     return numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+
+
+def jit_entry(function):
+    """Like `jit`, for the one function of a generated file that Python calls."""
+    return numba.njit(cache=True, nogil=True, error_model="numpy", no_cfunc_wrapper=True)(function)
+
+
+def jit_inner(function):
+    """Like `jit`, for functions that only kernels call: no Python wrapper, half the compile time."""
+    options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True} if JIT else {}
+    return numba.njit(cache=True, nogil=True, error_model="numpy", **options)(function)

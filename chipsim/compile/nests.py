@@ -151,7 +151,7 @@ class Nest:
     def key(self) -> None:
         """Statement that sets the key of this line's draws."""
         context = "b" if self.per_context else "0"
-        self.put(f"key = draw_key(seed, {self.site.connection.index}, {self.line.ordinal}, {context}, n)")
+        self.put(f"key = draw_key(seed, place, {self.line.ordinal}, {context}, n)")
 
     def word(self) -> str:
         """Text of an element's uint32 (after `words` has prepared the vectors)."""

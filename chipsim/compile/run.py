@@ -24,8 +24,8 @@ class Kernels:
     def __init__(self, plan: Plan, state: State, *, twin: bool = False, counting: bool = True):
         self.plan, self.twin = plan, twin
         self.scratch = make_scratch(plan)
-        fields = [*state, *self.scratch]
-        self.source = generate(plan, fields, twin=twin, counting=counting)
+        self.fields = sorted([*state, *self.scratch])
+        self.source = generate(plan, self.fields, twin=twin, counting=counting)
         self.module = load(self.source)
         self.function = getattr(self.module, "advance_twin" if twin else "advance")
 
@@ -44,16 +44,19 @@ class Kernels:
         rewards: np.ndarray,
         order: np.ndarray,
         span: tuple[int, int],
-        steps: tuple[int, int, int],
+        steps: tuple[int, ...],
         *,
         learn: bool,
         fresh: bool,
         outs: tuple,
     ) -> None:
-        """Run order[span[0]:span[1]] over steps (first, last, length of a sample), in place."""
-        arrays = self.module.State(**state, **self.scratch)
+        """Run order[span[0]:span[1]] over steps (first, last, length of the events, offset), in place.
+
+        The events of step ts are entry ts - offset - 1; an offset other than 0 continues a run.
+        """
+        arrays = {**state, **self.scratch}
         self.function(
-            arrays,
+            *[arrays[name] for name in self.fields],
             tuple(events),
             labels,
             rewards,
@@ -63,6 +66,7 @@ class Kernels:
             steps[0],
             steps[1],
             steps[2],
+            steps[3] if len(steps) > 3 else 0,
             learn,
             fresh,
             u64(self.plan.seed & 0xFFFFFFFFFFFFFFFF),

@@ -18,7 +18,8 @@ def start_sample(d) -> None:
             continue
         for r in c.program.registers:
             if not r.keep and not r.temp and (r.owner in ("pre", "post") or r.per_context and r.owner == "syn"):
-                d.put(f"S.c{c.index}_r_{r.name}[:] = {_initial(r, d.twin)}")
+                axes = 3 if r.owner == "syn" and not c.sparse else 2
+                d.put(f"set{axes}(c{c.index}_r_{r.name}, {_initial(r, d.twin)})")
     _sample_sections(d, "on_sample_start")
     d.put("pass")
     d.level -= 2
@@ -32,21 +33,22 @@ def _sample_sections(d, section: str) -> None:
     """on_sample_start and on_sample_end; n is the number of the coming (past) learning step."""
     for c in d.plan.connections:
         if f"c{c.index}_{section}{d.suffix}" in d.functions:
-            d.put(f"nact_{c.index} = S.l{c.pre}_hist_n[0]", f"nf_{c.post} = S.l{c.post}_hist_n[0]")
-            d.put(f"hist_{c.post} = S.l{c.post}_hist[0]", f"act_{c.index} = S.l{c.pre}_hist[0]")
+            d.put(f"nact_{c.index} = l{c.pre}_hist_n[0]", f"nf_{c.post} = l{c.post}_hist_n[0]")
+            d.put(f"hist_{c.post} = l{c.post}_hist[0]", f"act_{c.index} = l{c.pre}_hist[0]")
             d.section(c, section)
 
 
 def _reset_layer(d, layer: LayerPlan) -> None:
     k = layer.index
-    zero = "0.0" if d.twin else "0"
-    d.put(f"S.l{k}_hist_n[:] = 0")
+    d.put(f"clear2(l{k}_hist_n)")
     if layer.kind == "source":
         return
-    for name in ("v", "vc", "acc") + (("u",) if layer.k_u is not None else ()):
-        d.put(f"S.l{k}_{name}[:] = {zero}")
-    for name in ("fired", "count") + (("refr",) if layer.refractory else ()):
-        d.put(f"S.l{k}_{name}[:] = 0")
+    d.put(f"clear3(l{k}_acc)")
+    names = ["v", "vc", "fired", "count"]
+    names += ["u"] if layer.k_u is not None else []
+    names += ["refr"] if layer.refractory else []
+    for name in names:
+        d.put(f"clear2(l{k}_{name})")
 
 
 def finish_sample(d) -> None:
@@ -67,27 +69,27 @@ def finish_sample(d) -> None:
         if layer.kind == "source":
             continue
         name = "v" if layer.kind == "integrator" else "count"
-        d.put(f"        outs[{slot}][g + b - lo] = S.l{layer.index}_{name}[b]")
+        d.put(f"        copy_row(outs[{slot}], g + b - lo, l{layer.index}_{name}, b)")
         slot += 1
     d.level -= 1
 
 
 def _homeostasis(d, layer: LayerPlan) -> None:
     k = layer.index
-    d.put("active = min(B, hi - g)", f"for i in range({layer.size}):")
+    d.put("active = min(B, hi - g)", f"for i in range(l{k}_thr.shape[0]):")
     d.level += 1
-    d.put("spikes = i64(0)", "for b in range(B):", f"    spikes += S.l{k}_count[b, i]")
+    d.put("spikes = i64(0)", "for b in range(B):", f"    spikes += l{k}_count[b, i]")
     if d.twin:
         lsb = float(layer.v_fmt.lsb)
         up, down, top = layer.homeo_up * lsb, layer.homeo_down * lsb, layer.v_fmt.hi * lsb
-        d.put(f"t = S.l{k}_thr[i] + {up!r} * spikes - {down!r} * active")
-        d.put(f"S.l{k}_thr[i] = min(max(t, {lsb!r}), {top!r})")
+        d.put(f"t = l{k}_thr[i] + {up!r} * spikes - {down!r} * active")
+        d.put(f"l{k}_thr[i] = min(max(t, {lsb!r}), {top!r})")
     else:
-        d.put(f"t = i64(S.l{k}_thr[i]) + {layer.homeo_up} * spikes - {layer.homeo_down} * active")
-        d.put(f"S.l{k}_thr[i] = i32(min(max(t, i64(1)), i64({layer.v_fmt.hi})))")
+        d.put(f"t = i64(l{k}_thr[i]) + {layer.homeo_up} * spikes - {layer.homeo_down} * active")
+        d.put(f"l{k}_thr[i] = i32(min(max(t, i64(1)), i64({layer.v_fmt.hi})))")
     d.level -= 1
     if not d.twin:
-        d.put(f"S.l{k}_stat[7] += {layer.size}")
+        d.put(f"l{k}_stat[7] += l{k}_thr.shape[0]")
 
 
 __all__ = ["finish_sample", "start_sample"]

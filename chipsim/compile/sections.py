@@ -8,12 +8,12 @@ from chipsim.compile.nests import Nest, Site
 from chipsim.microcode.program import BoundLine
 from chipsim.plan import ConnectionPlan, Plan
 
-COMMON = ("B", "n", "seed", "n_pre", "n_post", "hit", "rew", "nact", "nf", "params")
+COMMON = ("B", "n", "seed", "size", "hit", "rew", "nact", "nf", "params")
 
 
 @dataclass(frozen=True)
 class Function:
-    """Source of a generated function; arrays are its arguments after COMMON, by local name."""
+    """Source of a generated function (named NAME in it); arrays are its arguments after COMMON."""
 
     name: str
     arrays: tuple[str, ...]
@@ -45,17 +45,32 @@ def section_function(
     for line in lines:
         body += Nest(site, line, v_bits).emit()
     head = _prelude(site, plan, c, suffix, section)
-    name = f"c{c.index}_{suffix}" + ("_twin" if twin else "")
     arrays = tuple(sorted(site.used))
     arguments = ", ".join(COMMON + arrays)
-    text = [f"@jit\ndef {name}({arguments}):", f'    """{c.program.name}: {section} of {c.name}."""', *head, *body]
+    text = [f"@jit_inner\ndef NAME({arguments}):", f'    """{section} of rule {c.program.name}."""', *head, *body]
     if len(text) == 2:
         text.append("    pass")
-    return Function(name, arrays, "\n".join(text) + "\n")
+    return Function(f"{c.program.name}_{suffix}", arrays, "\n".join(text) + "\n")
+
+
+class Functions(dict):
+    """Generated functions by key; equal sources (layers that differ in size only) are one function."""
+
+    def add(self, key: str, function: Function) -> None:
+        """Keep a function under its key, under the name of an equal one if there is one."""
+        named: dict[str, str] = self.__dict__.setdefault("named", {})
+        if function.source not in named:
+            same = sum(x.startswith(function.name) for x in named.values())
+            named[function.source] = f"{function.name}_{same}" if same else function.name
+        self[key] = Function(named[function.source], function.arrays, function.source)
+
+    def text(self) -> list[str]:
+        """Sources of all different functions."""
+        return [source.replace("def NAME(", f"def {name}(", 1) for source, name in self.__dict__.get("named", {}).items()]
 
 
 def _prelude(site: Site, plan: Plan, c: ConnectionPlan, suffix: str, section: str) -> list[str]:
-    out = []
+    out = ["    place, n_pre, n_post = size[0], size[1], size[2]"]
     for k, p in enumerate(c.program.params):
         out.append(f"    p_{p.name} = params[{k}]")
     out += _hits(site, section)
@@ -127,7 +142,7 @@ def _clear(site: Site, c: ConnectionPlan, section: str) -> list[str]:
         array = site.array("t_" + name)
         size = {"pre": "n_pre", "post": "n_post", "layer": "1"}.get(r.owner)
         if size is None:
-            out += [f"    {array}[:] = 0"]
+            out += [f"    clear{2 if c.sparse else 3}({array})"]
         else:
             out += ["    for b in range(B):", f"        for e in range({size}):", f"            {array}[b, e] = 0"]
     if section == "on_third_factor":

@@ -37,7 +37,8 @@ def check_rounding(registers: tuple[BoundRegister, ...], lines: tuple[BoundLine,
         if rounds and r.rounding not in allowed:
             raise LimitError(
                 f"register '{r.name}' rounds by {r.rounding} in line {rounds[0].line} ({rounds[0].text}); "
-                f"{_place(r.temp, r.owner)} registers of chip {chip.name} round by {', '.join(bank.rounding)}",
+                f"{_place(r.temp, r.owner)} registers of chip {chip.name} round by "
+                f"{', '.join(bank.rounding)}",
                 where=str(chip.path),
                 remedy=f"declare '{r.name}' with round={bank.rounding[0]}, or choose another chip",
             )
@@ -112,7 +113,11 @@ def _register(r: Register, fmt: Format, notes: list[Note]) -> BoundRegister:
     init = fold(r.init, fmt)
     if init.error:
         notes.append(
-            Note("constant", r.line, f"'{r.name}' begins at {float(fmt.real(init.raw)):g}, wanted {float(r.init):g}")
+            Note(
+                "constant",
+                r.line,
+                f"'{r.name}' begins at {float(fmt.real(init.raw)):g}, wanted {float(r.init):g}",
+            )
         )
     return BoundRegister(
         name=r.name,

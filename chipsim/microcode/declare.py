@@ -37,7 +37,12 @@ def _format(token: Token, at: Source, line: int) -> Format:
     try:
         return Format.parse(str(token))
     except ValueError as error:
-        at.fail(line, str(error), column=token.column, remedy="u or s, total bits 1-32, '.', fraction bits -32..40")
+        at.fail(
+            line,
+            str(error),
+            column=token.column,
+            remedy="u or s, total bits 1-32, '.', fraction bits -32..40",
+        )
 
 
 def _param(tree: Tree, at: Source, line: int) -> Param:
@@ -49,11 +54,18 @@ def _param(tree: Tree, at: Source, line: int) -> Param:
     lo, hi = (value, value) if lo is None else (lo, hi)
     for v in (value, lo, hi):
         if v.denominator != 1 or not 0 <= v <= MAX_SHIFT:
-            at.fail(line, f"a shift is a whole number from 0 to {MAX_SHIFT}, not {float(v):g}",
-                    column=body.meta.column)  # fmt: skip
+            at.fail(
+                line,
+                f"a shift is a whole number from 0 to {MAX_SHIFT}, not {float(v):g}",
+                column=body.meta.column,
+            )
     if not lo <= value <= hi:
-        at.fail(line, f"shift {value} of '{name}' lies outside its range {lo}..{hi}", column=body.meta.column,
-                remedy="the range is lowest..highest and holds the value")  # fmt: skip
+        at.fail(
+            line,
+            f"shift {value} of '{name}' lies outside its range {lo}..{hi}",
+            column=body.meta.column,
+            remedy="the range is lowest..highest and holds the value",
+        )
     return Param(str(name), "shift", None, value, int(lo), int(hi), line)
 
 
@@ -64,15 +76,26 @@ def _const(tree: Tree, at: Source, line: int) -> Const:
         return Const(str(name), fmt, _value(body), None, line)
     function, amount, unit = body.children
     if function != "decay":
-        at.fail(line, f"unknown function '{function}'{did_you_mean(function, ['decay'])}", column=function.column,
-                remedy="a const is a number or decay(T ms) = exp(-dt/T)")  # fmt: skip
+        at.fail(
+            line,
+            f"unknown function '{function}'{did_you_mean(function, ['decay'])}",
+            column=function.column,
+            remedy="a const is a number or decay(T ms) = exp(-dt/T)",
+        )
     if unit.value not in UNITS_MS:
-        at.fail(line, f"unknown unit '{unit}'{did_you_mean(unit, UNITS_MS)}", column=unit.column,
-                remedy="times are in us, ms or s")  # fmt: skip
+        at.fail(
+            line,
+            f"unknown unit '{unit}'{did_you_mean(unit, UNITS_MS)}",
+            column=unit.column,
+            remedy="times are in us, ms or s",
+        )
     time = _value(amount) * UNITS_MS[unit.value]
     if time <= 0:
-        at.fail(line, f"decay({float(_value(amount)):g} {unit}): a time constant is above 0",
-                column=amount.meta.column)  # fmt: skip
+        at.fail(
+            line,
+            f"decay({float(_value(amount)):g} {unit}): a time constant is above 0",
+            column=amount.meta.column,
+        )
     return Const(str(name), fmt, None, time, line)
 
 
@@ -82,12 +105,20 @@ def _input(tree: Tree, at: Source, line: int) -> Input:
     head, _, tail = text.partition(".")
     if head == "third_factor" and tail:
         if not tail.isdigit():
-            at.fail(line, f"channel '{tail}' of third_factor is no number", column=source.column,
-                    remedy="write third_factor or third_factor.1")  # fmt: skip
+            at.fail(
+                line,
+                f"channel '{tail}' of third_factor is no number",
+                column=source.column,
+                remedy="write third_factor or third_factor.1",
+            )
         text, channel = head, int(tail)
     if text not in SOURCES:
-        at.fail(line, f"unknown input '{text}'{did_you_mean(text, SOURCES)}", column=source.column,
-                remedy=f"inputs: {', '.join(SOURCES)}")  # fmt: skip
+        at.fail(
+            line,
+            f"unknown input '{text}'{did_you_mean(text, SOURCES)}",
+            column=source.column,
+            remedy=f"inputs: {', '.join(SOURCES)}",
+        )
     return Input(str(name), text, channel, line)
 
 
@@ -124,17 +155,29 @@ def _flag(flag: Tree, at: Source, line: int) -> tuple[str, object]:
     if flag.data == "word":
         if word not in WORDS:
             known = (*WORDS, *OPTIONS, "per context")
-            at.fail(line, f"unknown word '{word}'{did_you_mean(word, known)}", column=column,
-                    remedy="keep, publish, per context, round=..., overflow=..., = value")  # fmt: skip
+            at.fail(
+                line,
+                f"unknown word '{word}'{did_you_mean(word, known)}",
+                column=column,
+                remedy="keep, publish, per context, round=..., overflow=..., = value",
+            )
         return word, True
     if word not in OPTIONS:
-        at.fail(line, f"unknown option '{word}'{did_you_mean(word, OPTIONS)}", column=column,
-                remedy="options: round=, overflow=")  # fmt: skip
+        at.fail(
+            line,
+            f"unknown option '{word}'{did_you_mean(word, OPTIONS)}",
+            column=column,
+            remedy="options: round=, overflow=",
+        )
     field, allowed = OPTIONS[word]
     value = flag.children[1]
     if value.value not in allowed:
-        at.fail(line, f"unknown {word}={value}{did_you_mean(value, allowed)}", column=value.column,
-                remedy=f"{word} is one of {', '.join(allowed)}")  # fmt: skip
+        at.fail(
+            line,
+            f"unknown {word}={value}{did_you_mean(value, allowed)}",
+            column=value.column,
+            remedy=f"{word} is one of {', '.join(allowed)}",
+        )
     return field, str(value)
 
 
@@ -143,34 +186,37 @@ def _flag(flag: Tree, at: Source, line: int) -> tuple[str, object]:
 
 def _table(tree: Tree, at: Source, line: int) -> Table:
     name, argument, token, shape, *rest = tree.children
-    fmt = _format(token, at, line)
-    if shape != "steps" and shape.value not in SHAPES:
-        known = ("steps", *SHAPES)
-        at.fail(line, f"unknown table shape '{shape}'{did_you_mean(shape, known)}", column=shape.column,
-                remedy=f"shapes: {', '.join(known)}")  # fmt: skip
+    _shape(shape, [s.data for s in rest], at, line)
     steps = tuple((_value(s.children[0]), _value(s.children[1])) for s in rest if s.data == "step")
     settings = _settings([s for s in rest if s.data == "setting"], at, line)
-    centre = settings.pop("centre", Fraction(0))
     common = dict(
         name=str(name),
         argument=str(argument.children[0]) if argument else None,
-        fmt=fmt,
-        centre=centre,
+        fmt=_format(token, at, line),
+        centre=settings.pop("centre", Fraction(0)),
         line=line,
     )
     if shape == "steps":
         for key in settings:
-            at.fail(line, f"steps takes no '{key}'", word=key, remedy="steps(x: value, ..., centre=threshold)")
+            remedy = "steps(x: value, ..., centre=threshold)"
+            at.fail(line, f"steps takes no '{key}'", word=key, remedy=remedy)
         return Table(steps=steps, **common)
-    if steps:
-        at.fail(line, f"{shape} takes settings, not steps", word=str(shape), remedy="write steps(x: value, ...)")
     segments = settings.pop("segments", Fraction(0))
     reach = settings.pop("reach", None)
     if reach is None:
         reach = settings.get("half_width", Fraction(1)) if shape in ("box", "triangle") else Fraction(0)
-    return Table(
-        shape=str(shape), segments=_whole(segments, at, line), reach=reach, options=tuple(settings.items()), **common
-    )
+    whole = _whole(segments, at, line)
+    return Table(shape=str(shape), segments=whole, reach=reach, options=tuple(settings.items()), **common)
+
+
+def _shape(shape: Token, parts: list[str], at: Source, line: int) -> None:
+    known = ("steps", *SHAPES)
+    if shape.value not in known:
+        message = f"unknown table shape '{shape}'{did_you_mean(shape, known)}"
+        at.fail(line, message, column=shape.column, remedy=f"shapes: {', '.join(known)}")
+    if shape != "steps" and "step" in parts:
+        message = f"{shape} takes settings, not steps"
+        at.fail(line, message, column=shape.column, remedy="write steps(x: value, ...)")
 
 
 def _settings(trees: list[Tree], at: Source, line: int) -> dict:
@@ -178,17 +224,31 @@ def _settings(trees: list[Tree], at: Source, line: int) -> dict:
     for tree in trees:
         key, value = tree.children
         if key.value not in SETTINGS:
-            at.fail(line, f"unknown table setting '{key}'{did_you_mean(key, SETTINGS)}", column=key.column,
-                    remedy=f"settings: {', '.join(SETTINGS)}")  # fmt: skip
+            at.fail(
+                line,
+                f"unknown table setting '{key}'{did_you_mean(key, SETTINGS)}",
+                column=key.column,
+                remedy=f"settings: {', '.join(SETTINGS)}",
+            )
         if isinstance(value, Token) and (key != "centre" or value != "threshold"):
-            at.fail(line, f"{key}={value} is no number", column=value.column,
-                    remedy="centre may be a number or `threshold`; the others are numbers")  # fmt: skip
+            at.fail(
+                line,
+                f"{key}={value} is no number",
+                column=value.column,
+                remedy="centre may be a number or `threshold`; the others are numbers",
+            )
+        if key.value in out:
+            at.fail(line, f"'{key}' stands twice", column=key.column)
         out[str(key)] = "threshold" if isinstance(value, Token) else _value(value)
     return out
 
 
 def _whole(segments: Fraction, at: Source, line: int) -> int:
     if segments.denominator != 1 or not 1 <= segments <= 4096:
-        at.fail(line, f"segments={float(segments):g}: a named shape has 1 to 4096 whole segments", word="segments",
-                remedy="add segments=5 or the like")  # fmt: skip
+        at.fail(
+            line,
+            f"segments={float(segments):g}: a named shape has 1 to 4096 whole segments",
+            word="segments",
+            remedy="add segments=5 or the like",
+        )
     return int(segments)

@@ -106,7 +106,9 @@ def _atom(term: Tree, here: Place, sign: bool = False) -> str | Fraction:
     minus, atom = term.children
     if isinstance(atom, Tree):
         here.fail(
-            f"'{atom.children[0]}(...)' must stand alone", term, "nothing is nested: use a temp and a second line"
+            f"'{atom.children[0]}(...)' must stand alone",
+            term,
+            "nothing is nested: use a temp and a second line",
         )
     if atom.type == "NUMBER":
         return -number(atom) if minus else number(atom)
@@ -156,7 +158,9 @@ def _call(call: Tree, here: Place) -> dict:
 def _pair(terms: list, ops: list, here: Place) -> dict:
     op = ops[0].value
     if len(ops) > 1:
-        here.fail(f"'{ops[1]}' after '{op}': a line has one operation", ops[1], "use a temp and a second line")
+        here.fail(
+            f"'{ops[1]}' after '{op}': a line has one operation", ops[1], "use a temp and a second line"
+        )
     a, b = (_atom(term, here) for term in terms)
     if op in COMPARE:
         if isinstance(a, Fraction) and isinstance(b, Fraction):
@@ -193,7 +197,9 @@ def _scale(terms: list, ops: list, here: Place) -> dict:
             here.fail("a number is not shifted", terms[0], "write the value itself")
         out.update(_shift(op.value, term, here))
     if rest:
-        here.fail(f"'{rest[0][0]}' cannot follow here", rest[0][0], "one line is [-]a [* b] [>> k]: use a temp")
+        here.fail(
+            f"'{rest[0][0]}' cannot follow here", rest[0][0], "one line is [-]a [* b] [>> k]: use a temp"
+        )
     return out
 
 
@@ -229,9 +235,7 @@ def read_product(tree: Tree, here: Place) -> ProductLine:
         else:
             factors.append(_factor(atom, here))
     mantissa, exponent = _dyadic(scale, expr, here)
-    return ProductLine(
-        str(target), str(mode), mantissa, exponent, tuple(factors), here.line, here.text
-    )
+    return ProductLine(str(target), str(mode), mantissa, exponent, tuple(factors), here.line, here.text)
 
 
 def _factor(atom: Token | Tree, here: Place) -> ProductFactor:
@@ -240,7 +244,9 @@ def _factor(atom: Token | Tree, here: Place) -> ProductFactor:
     sgn = atom.data == "call"
     if sgn and atom.children[0] != "sgn":
         name = atom.children[0]
-        here.fail(f"unknown function '{name}' in a product{did_you_mean(name, ['sgn'])}", name, "only sgn exists")
+        here.fail(
+            f"unknown function '{name}' in a product{did_you_mean(name, ['sgn'])}", name, "only sgn exists"
+        )
     inner = [c for c in atom.children if isinstance(c, Tree)]
     parts = inner[0].children if len(inner) == 1 else []
     names = [t.children[1] for t in parts[0::2] if t.children[1] is not None]

@@ -21,15 +21,19 @@ COMPARE = ("ge", "gt", "le", "lt", "eq")
 SIGNAL_SECTIONS = ("on_third_factor", "on_epoch", "on_sample_end")
 NEURON_INPUTS = ("neuron.v", "neuron.v_after", "post.spike")
 READABLE = {"layer": ("layer",), "pre": ("layer", "pre"), "post": ("layer", "post"), "syn": OWNERS}
-STYLES = ("plain", "plain", "plain", "saturating", "wide")
+STYLES = ("plain", "plain", "saturating", "plain", "wide", "wide")
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the surroundings allow: contexts in flight, signals that exist, the style of numbers."""
+    """What the surroundings allow: contexts in flight, signals that exist, the style of numbers.
+
+    at_end   the update instant is the end of the sample: on_third_factor reads no present spike
+    """
 
     contexts: int = 1
     third_factor: bool = True
+    at_end: bool = False
     style: str = "plain"
 
 
@@ -124,6 +128,7 @@ class _Rule:
             hi = lo + self.rng.randint(0, 5)
             self.declared.append(f"param {name} : shift = {self.rng.randint(lo, hi)} in {lo}..{hi}")
             self.shifts.append(name)
+            return f" {side} {name}"
         return f" {side} {self.rng.choice(self.shifts)}"
 
     # ------------------------------------------------------------ registers
@@ -171,16 +176,18 @@ class _Rule:
     def names(self, owners: Iterable[str], section: str, temps: bool = True) -> list[str]:
         """Registers and inputs of these owners that may be read at the end of a section."""
         owners = tuple(owners)
+        spikes = not (self.options.at_end and section == "on_third_factor")
         found = [
             r.name
             for r in self.registers
             if r.owner in owners and (not r.temp or (temps and r.name in self.written[section]))
         ]
         if "post" in owners:
-            found += [self.input(s) for s in NEURON_INPUTS if self.rng.random() < 0.2]
+            inputs = NEURON_INPUTS if spikes else NEURON_INPUTS[:2]
+            found += [self.input(s) for s in inputs if self.rng.random() < 0.2]
             if section in SIGNAL_SECTIONS and self.options.third_factor:
                 found += [self.input("third_factor")] * 3
-        if "pre" in owners and self.rng.random() < 0.3:
+        if "pre" in owners and spikes and self.rng.random() < 0.3:
             found.append(self.input("pre.spike"))
         if section in SIGNAL_SECTIONS and self.rng.random() < 0.3:
             found.append(self.input("reward"))
@@ -259,6 +266,20 @@ class _Rule:
         self.declared.append(f"table {name} : {fmt} = {shape}{centre})")
         return name
 
+    def large_product(self) -> None:
+        """A product of 28 by 20 bits in every step, into a register of random arithmetic."""
+        owner, section = self.rng.choice((("post", "on_membrane"), ("post", "on_step"), ("pre", "on_step")))
+        target = self.register(owner, self.rng.choice(ROUNDINGS), self.rng.choice(OVERFLOWS))
+        factor, k = self.fresh("big"), self.fresh("k")
+        self.declared.append(f"const {k} : u20.{self.rng.randint(8, 14)} = 63.7")
+        fmt = Format(False, 28, self.rng.randint(8, 14))
+        self.registers.append(_Register(factor, owner, False, fmt, "trunc", "saturate", " = 9999.3 keep"))
+        shift = self.rng.choice(("", " >> 3", " << 2"))
+        self.lines[section].append(
+            f"{target.name} {self.rng.choice(('=', '+=', '-='))} {factor} * {k}{shift}"
+        )
+        self.written[section].add(target.name)
+
     def finish(self) -> None:
         """Give every register that no line writes a line of its own."""
         done = set().union(*self.written.values())
@@ -289,6 +310,8 @@ def random_rule(rng: random.Random, combos: Iterable[Combo], options: Options, n
         if combo.section == "on_third_factor" and not options.third_factor:
             combo = combo._replace(section="on_step")
         rule.add(combo)
+    if options.style == "wide":
+        rule.large_product()
     rule.finish()
     return rule.text(name)
 

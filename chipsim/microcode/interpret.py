@@ -183,8 +183,8 @@ def _write(line: BoundLine, view: _View, sums: dict[tuple[int, int], int], count
         counts[SATURATED] += saturated
         counts[WRAPPED] += wrapped
         counts[CHANGED] += new != old
-        without_effect = new == 0 if line.mode == "=" else new == old
-        counts[ROUNDED_TO_ZERO] += exact != 0 and without_effect and not saturated
+        without_effect = new == 0 if line.mode == "=" else new == old and not saturated
+        counts[ROUNDED_TO_ZERO] += exact != 0 and without_effect
 
 
 def _words(line: BoundLine, view: _View, size: int) -> Callable[[int, int], int]:

@@ -86,7 +86,9 @@ def _state(bound: BoundProgram, use) -> str:
     rows = [("state", "bits each", "elements", "bits in all")]
     for owner, bits in state_bits(bound).items():
         if bits:
-            rows.append((f"per {OWNERS[owner]}", bits, counts[owner], bits * _copies(bound, owner, use, counts)))
+            rows.append(
+                (f"per {OWNERS[owner]}", bits, counts[owner], bits * _copies(bound, owner, use, counts))
+            )
     return table(rows, " rrr")
 
 
@@ -115,7 +117,8 @@ def _operands(bound: BoundProgram) -> str:
             for b, v in zip(t.breakpoints, t.values[1:], strict=True)
         )
         of = "argument - threshold" if t.minus_threshold else "argument"
-        text += f"\n  table {t.name} ({of} {t.argument_fmt} -> {t.fmt}): below {_num(t.fmt.real(t.values[0]))}, {steps}"
+        below = _num(t.fmt.real(t.values[0]))
+        text += f"\n  table {t.name} ({of} {t.argument_fmt} -> {t.fmt}): below {below}, {steps}"
     return text.strip("\n")
 
 
@@ -140,7 +143,18 @@ def _program(bound: BoundProgram, use) -> str:
         f = (low + line.target.fmt.frac, high + line.target.fmt.frac)
         text = " ".join(line.text.split())
         writes = f"{line.target.name} {line.target.fmt}"
-        rows.append((line.ordinal, line.line, text, _unit(line, high), runs(line, use), writes, _span(*f), _span(low, high)))
+        rows.append(
+            (
+                line.ordinal,
+                line.line,
+                text,
+                _unit(line, high),
+                runs(line, use),
+                writes,
+                _span(*f),
+                _span(low, high),
+            )
+        )
     body = table(rows, "rr    rr").split("\n")
     out = ["program", body[0]]
     for k, row in enumerate(body[1:], start=1):

@@ -7,7 +7,6 @@ from fractions import Fraction
 
 from chipsim.errors import SettingError, did_you_mean
 from chipsim.fixed import Folded, Format, fold
-from chipsim.microcode.check import BIT, INPUT_OWNERS
 from chipsim.microcode.program import (
     COMPARISONS,
     BoundParam,
@@ -22,6 +21,7 @@ from chipsim.microcode.program import (
     Program,
 )
 from chipsim.microcode.source import Source
+from chipsim.microcode.symbols import BIT, INPUT_OWNERS
 from chipsim.microcode.tables import bind_table
 
 
@@ -33,9 +33,12 @@ def decay(time_ms: Fraction, dt_ms: Fraction) -> Fraction:
         return Fraction((-Decimal(ratio.numerator) / Decimal(ratio.denominator)).exp())
 
 
-def real(value: Fraction | float | int) -> Fraction:
+def real(name: str, value: Fraction | float | int) -> Fraction:
     """A setting as an exact rational; a float means its shortest decimal text (0.9 is 9/10)."""
-    return Fraction(repr(value)) if isinstance(value, float) else Fraction(value)
+    try:
+        return Fraction(repr(value)) if isinstance(value, float) else Fraction(value)
+    except (ValueError, TypeError, OverflowError):
+        raise SettingError(f"{name} = {value!r} is no number", remedy="give a finite number") from None
 
 
 class Folder:
@@ -91,7 +94,13 @@ class Folder:
         }[item.source]
         owner = INPUT_OWNERS[item.source]
         return Operand(
-            "input", item.name, owner, fmt, source=item.source, channel=item.channel, per_context=owner != "layer"
+            "input",
+            item.name,
+            owner,
+            fmt,
+            source=item.source,
+            channel=item.channel,
+            per_context=owner != "layer",
         )
 
     # ------------------------------------------------------------ constants
@@ -100,7 +109,7 @@ class Folder:
         exact = c.value if c.value is not None else decay(c.decay_ms, self.use.dt_ms)
         computed = c.value is None
         if c.name in self.use.params:
-            exact, computed = real(self.use.params[c.name]), False
+            exact, computed = real(c.name, self.use.params[c.name]), False
             _inside(c.name, exact, c.fmt)
         folded = self._fold(exact, c.fmt, f"'{c.name}'", c.line, computed)
         return Operand("const", c.name, "none", c.fmt, raw=folded.raw, exact=exact)
@@ -108,11 +117,11 @@ class Folder:
     def _param(self, p: Param) -> BoundParam:
         given = self.use.params.get(p.name)
         if p.kind == "value":
-            value = p.value if given is None else real(given)
+            value = p.value if given is None else real(p.name, given)
             _inside(p.name, value, p.fmt)
             folded = self._fold(value, p.fmt, f"'{p.name}'", p.line)
             return BoundParam(p.name, "value", p.fmt, folded.raw, p.fmt.lo, p.fmt.hi)
-        value = p.value if given is None else real(given)
+        value = p.value if given is None else real(p.name, given)
         if value.denominator != 1 or not p.lo <= value <= p.hi:
             hint = f"declare `param {p.name} : shift = {p.value} in LOW..HIGH`" if p.lo == p.hi else None
             raise SettingError(
@@ -129,8 +138,9 @@ class Folder:
         if not folded.error:
             return folded
         stored = float(fmt.real(folded.raw))
-        text = f"{what} = {float(value):.6g} is {stored:.6g} in {fmt} (raw {folded.raw}, error {float(folded.error):+.2g}"
-        text += ", saturated)" if folded.saturated else ")"
+        lost = ", saturated" if folded.saturated else ""
+        text = f"{what} = {float(value):.6g} is {stored:.6g} in {fmt} "
+        text += f"(raw {folded.raw}, error {float(folded.error):+.2g}{lost})"
         if self.use.strict and (folded.saturated or not computed):
             self.at.fail(line, f"strict: {text}", remedy="choose a value or a format that holds it exactly")
         self.notes.append(Note("constant", line, text))

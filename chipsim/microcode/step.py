@@ -77,11 +77,16 @@ def step_program(
 
 
 def step_text(bound: BoundProgram, use, script: Iterable[Moment] = DEFAULT_SCRIPT, seed: int = 0) -> str:
-    """The walk as aligned text: one block per step, per op the register it wrote."""
+    """The walk as aligned text: step 0 lists every register, then each op shows the one it wrote."""
     rows: list[tuple] = [("step", "section", "op", "line", "register", "raw", "value", "twin")]
+    start = _Walk(bound, seed)
+    for r in bound.registers:
+        value = f"{float(r.fmt.real(start.raw[r.name])):.6g}"
+        about = f"{r.fmt} per {r.owner}{', temp' * r.temp}, round={r.rounding}"
+        rows.append((0, "start", "", about, r.name, start.raw[r.name], value, f"{start.twin[r.name]:.6g}"))
     last = 0
     for op in step_program(bound, use, script, seed):
-        raw, real, twin = next((r[1:] for r in op.registers if r[0] == op.target))
+        raw, real, twin = next(r[1:] for r in op.registers if r[0] == op.target)
         step = op.step if op.step != last else ""
         last = op.step
         note = " (skipped)" if op.skipped else ""
@@ -146,7 +151,9 @@ class _Walk:
             return moment.post != 0 or (owner == "pre" and not line.target.temp)
         if section == "on_third_factor":
             reads = {x.source for x in self.bound.inputs}
-            signal = moment.third_factor if "third_factor" in reads or "reward" not in reads else moment.reward
+            signal = (
+                moment.third_factor if "third_factor" in reads or "reward" not in reads else moment.reward
+            )
             return signal != 0 or (owner == "pre" and not line.target.temp)
         return True
 

@@ -11,7 +11,7 @@ import re
 from functools import lru_cache
 from pathlib import Path
 
-from lark import Lark, Tree
+from lark import Lark, Token, Tree
 from lark.exceptions import UnexpectedCharacters, UnexpectedEOF, UnexpectedInput, UnexpectedToken
 
 from chipsim.errors import SettingError, did_you_mean
@@ -73,7 +73,7 @@ def _parser() -> Lark:
 def _tree(start: str, code: str, at: Source, line: int, offset: int) -> Tree:
     """Parse one line; a lark error becomes a RuleError with caret."""
     try:
-        return _parser().parse(code, start=start)
+        tree = _parser().parse(code, start=start)
     except UnexpectedInput as error:
         end = isinstance(error, UnexpectedEOF) or (
             isinstance(error, UnexpectedToken) and error.token.type == "$END"
@@ -84,6 +84,12 @@ def _tree(start: str, code: str, at: Source, line: int, offset: int) -> Tree:
         names = error.allowed if isinstance(error, UnexpectedCharacters) else error.expected
         wanted = sorted({READABLE.get(n, n.lower()) for n in names or ()})
         at.fail(line, found, column=offset + column, remedy=f"expected {', '.join(wanted)}")
+    for token in tree.scan_values(lambda x: isinstance(x, Token) and x.type == "NUMBER"):
+        exponent = re.search(r"[e^]([+-]?\d+)", token)
+        if len(token) > 40 or (exponent and abs(int(exponent[1])) > 99):
+            remedy = "at most 40 characters and exponents of at most 99"
+            at.fail(line, "a number beyond any format", column=offset + token.column, remedy=remedy)
+    return tree
 
 
 class _File:
@@ -110,8 +116,12 @@ def _read(at: Source) -> Program:
         if not code.strip():
             continue
         if "\t" in code:
-            at.fail(count, "a tab: the language uses spaces", column=code.index("\t") + 1,
-                    remedy="replace tabs by 4 spaces")  # fmt: skip
+            at.fail(
+                count,
+                "a tab: the language uses spaces",
+                column=code.index("\t") + 1,
+                remedy="replace tabs by 4 spaces",
+            )
         if code[0] == " ":
             _operation(file, code, count)
         elif re.fullmatch(r"\w+(\s+[\w.-]+)?\s*:", code):
@@ -126,8 +136,12 @@ def _operation(file: _File, code: str, line: int) -> None:
     text = code.strip()
     offset = len(code) - len(code.lstrip())
     if file.section is None:
-        at.fail(line, "an indented line before any section", column=offset + 1,
-                remedy="declarations start at the margin; lines belong below a section such as on_pre:")  # fmt: skip
+        at.fail(
+            line,
+            "an indented line before any section",
+            column=offset + 1,
+            remedy="declarations start at the margin; lines belong below a section such as on_pre:",
+        )
     tree = _tree("operation", text, at, line, offset)
     tables = tuple(t.name for t in file.declared["table"])
     here = Place(at, file.section, line, offset, text, tables)
@@ -143,11 +157,19 @@ def _section(file: _File, code: str, line: int) -> None:
     tree = _tree("section", code, at, line, 0)
     name, every = tree.children
     if name.value not in SECTIONS:
-        at.fail(line, f"unknown section '{name}'{did_you_mean(name, SECTIONS)}", column=1,
-                remedy=f"sections: {', '.join(SECTIONS)}")  # fmt: skip
+        at.fail(
+            line,
+            f"unknown section '{name}'{did_you_mean(name, SECTIONS)}",
+            column=1,
+            remedy=f"sections: {', '.join(SECTIONS)}",
+        )
     if name.value in file.sections:
-        at.fail(line, f"section {name} stands twice; it began in line {file.sections[name.value]}", column=1,
-                remedy="put all its lines below the first")  # fmt: skip
+        at.fail(
+            line,
+            f"section {name} stands twice; it began in line {file.sections[name.value]}",
+            column=1,
+            remedy="put all its lines below the first",
+        )
     if (name.value == "on_epoch") != (every is not None):
         message = "on_epoch needs its number of steps" if every is None else f"{name} takes no number"
         at.fail(line, message, column=1, remedy="write on_epoch 4: for every fourth step")
@@ -166,20 +188,34 @@ def _declaration(file: _File, code: str, line: int) -> None:
         if file.section is not None and re.match(r"\w+\s*[-+]?=", code):
             at.fail(line, "a line of a section is indented", column=1, remedy="indent it by 4 spaces")
         known = (*KEYWORDS, *SECTIONS)
-        at.fail(line, f"unknown keyword '{word or code[0]}'{did_you_mean(word, known)}", column=1,
-                remedy=f"keywords: {', '.join(KEYWORDS)}; a section ends in ':'")  # fmt: skip
+        at.fail(
+            line,
+            f"unknown keyword '{word or code[0]}'{did_you_mean(word, known)}",
+            column=1,
+            remedy=f"keywords: {', '.join(KEYWORDS)}; a section ends in ':'",
+        )
     if file.section is not None:
-        at.fail(line, f"'{word}' after the first section", column=1,
-                remedy="move the declaration above the sections")  # fmt: skip
+        at.fail(
+            line,
+            f"'{word}' after the first section",
+            column=1,
+            remedy="move the declaration above the sections",
+        )
     tree = _tree("declaration", code, at, line, 0).children[0]
     if tree.data == "rule":
         if file.name is not None:
-            at.fail(line, f"a second rule line; the file is rule {file.name}", column=1,
-                    remedy="one file is one rule")  # fmt: skip
+            at.fail(
+                line,
+                f"a second rule line; the file is rule {file.name}",
+                column=1,
+                remedy="one file is one rule",
+            )
         file.name = str(tree.children[0])
         return
     if file.name is None:
-        at.fail(line, "the file does not begin with its rule line", column=1, remedy="write `rule NAME` first")
+        at.fail(
+            line, "the file does not begin with its rule line", column=1, remedy="write `rule NAME` first"
+        )
     if tree.data == "history":
         _history(file, tree, line)
         return
@@ -192,8 +228,12 @@ def _history(file: _File, tree: Tree, line: int) -> None:
     if file.history[0]:
         file.at.fail(line, "a second history line", column=1, remedy="name all registers in one line")
     if depth != "T" and not (depth.isdigit() and int(depth) > 0):
-        file.at.fail(line, f"depth={depth}: the depth is a number of steps or T", column=depth.column,
-                     remedy="T is the length of the sample")  # fmt: skip
+        file.at.fail(
+            line,
+            f"depth={depth}: the depth is a number of steps or T",
+            column=depth.column,
+            remedy="T is the length of the sample",
+        )
     file.history = (tuple(str(n) for n in names), 0 if depth == "T" else int(depth))
     file.history_line = line
 
@@ -201,10 +241,14 @@ def _history(file: _File, tree: Tree, line: int) -> None:
 def _program(file: _File) -> Program:
     at = file.at
     if file.name is None:
-        at.fail(max(1, len(at.text.splitlines())), "the file has no rule line", remedy="write `rule NAME` first")
+        at.fail(
+            max(1, len(at.text.splitlines())), "the file has no rule line", remedy="write `rule NAME` first"
+        )
     for section, line in file.sections.items():
         if section not in file.filled:
-            at.fail(line, f"section {section} is empty", column=1, remedy="delete it or indent its lines by 4")
+            at.fail(
+                line, f"section {section} is empty", column=1, remedy="delete it or indent its lines by 4"
+            )
     header = re.match(r"(#[^\n]*\n)*", at.text)[0]
     return Program(
         name=file.name,

@@ -150,8 +150,11 @@ def _zero_update(line: BoundLine, seen: Line, params) -> list[Note]:
     half, whole = 1 << (n - 1), 1 << n
     rounding, signs = line.target.rounding, line.target.lo < 0
     if line.mode == "=":
-        zero = -half <= lo and hi < half if rounding == "nearest" else hi < whole and (
-            lo > -whole if rounding == "trunc" else lo >= 0)  # fmt: skip
+        zero = (
+            -half <= lo and hi < half
+            if rounding == "nearest"
+            else hi < whole and (lo > -whole if rounding == "trunc" else lo >= 0)
+        )
     elif rounding == "nearest":
         zero = -half <= lo and hi < half
     else:
@@ -173,7 +176,7 @@ def _one_sided(line: BoundLine, seen: Line, params) -> list[Note]:
         return []
     way = "downwards" if t.rounding == "floor" or t.lo >= 0 else "towards 0"
     if hi < 1 << n and -lo < 1 << n:
-        text = f"`{line.text}` is below one LSB: round={t.rounding} makes every step {way} a whole LSB, the others none"
+        text = f"`{line.text}` is below one LSB: round={t.rounding} makes every step {way} a whole LSB"
         return [Note("range", line.line, text)]
     return []
 
@@ -199,7 +202,9 @@ def _decay(line: BoundLine) -> bool:
     mine = line.form == "scale" and line.a is not None and line.a.name == line.target.name
     if not mine or line.when is not None:
         return False
-    return (line.mode == "=" and (line.b is None or line.b.kind == "const")) or (line.mode == "-=" and line.b is None)
+    return (line.mode == "=" and (line.b is None or line.b.kind == "const")) or (
+        line.mode == "-=" and line.b is None
+    )
 
 
 def _sticking(line: BoundLine, params) -> list[Note]:
@@ -217,7 +222,8 @@ def _sticking(line: BoundLine, params) -> list[Note]:
             stuck = raw if abs(raw) > abs(stuck) else stuck
     if not stuck:
         return []
-    text = f"'{t.name}' sticks at {_g(t, stuck)} (raw {stuck}): `{line.text}` rounds it back with round={t.rounding}"
+    text = f"'{t.name}' sticks at {_g(t, stuck)} (raw {stuck}): `{line.text}` gives it back"
+    text += f" with round={t.rounding}"
     return [Note("sticking", line.line, text)]
 
 
@@ -226,12 +232,23 @@ def _shift_pair(bound: BoundProgram, params) -> list[Note]:
     notes = []
     for first, then in zip(bound.lines, bound.lines[1:], strict=False):
         pair = first.form == then.form == "scale" and first.mode == "=" and then.mode == "-="
-        if not pair or first.a.name != then.target.name or then.a.name != first.target.name or first.b or then.b:
+        if (
+            not pair
+            or first.a.name != then.target.name
+            or then.a.name != first.target.name
+            or first.b
+            or then.b
+        ):
             continue
         n = first.drop(params)
-        if n > 0 and first.target.rounding in ("floor", "trunc") and first.target.fmt.frac == then.target.fmt.frac:
+        if (
+            n > 0
+            and first.target.rounding in ("floor", "trunc")
+            and first.target.fmt.frac == then.target.fmt.frac
+        ):
             stuck = (1 << n) - 1
-            text = f"'{then.target.name}' sticks at {_g(then.target, stuck)} (raw {stuck}): `{first.text}` is 0 there"
+            value = f"{_g(then.target, stuck)} (raw {stuck})"
+            text = f"'{then.target.name}' sticks at {value}: `{first.text}` is 0 there"
             notes.append(Note("sticking", first.line, text))
     return notes
 
@@ -240,7 +257,9 @@ def _short_draw(line: BoundLine, params) -> list[Note]:
     n = line.drop(params)
     if line.target.rounding != "stochastic" or n <= 32:
         return []
-    text = f"`{line.text}` drops {n} bits; a draw has 32, so the lowest {n - 32} bits never change the rounding"
+    text = (
+        f"`{line.text}` drops {n} bits; a draw has 32, so the lowest {n - 32} bits never change the rounding"
+    )
     return [Note("range", line.line, text)]
 
 

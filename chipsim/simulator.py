@@ -1,0 +1,367 @@
+"""Run a network on a chip: the step, probes, snapshots, counters.
+
+A step has eight phases (definition 1); the chip file gives their order and walk:
+
+    1 arrive   2 on_step (decay)   3 deliver   4 on_pre   5 fire, on_membrane   6 on_post
+    7 third factors, from the top layer down       8 learn
+
+    sim = Simulator(net, load_chip("loihi2"), rules=load_rule, seed=1)
+    sim.probe("hidden.v"); sim.run(events, learn=True); sim.probes["hidden.v"]
+
+State changes only here and in the kernels it calls.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
+
+import numpy as np
+
+from chipsim.compile.run import Kernels, event_arrays, label_array, reward_array
+from chipsim.data.events import Events
+from chipsim.errors import DataError, SettingError, StrictError, did_you_mean
+from chipsim.fixed import Format, fold
+from chipsim.microcode.program import COUNTS
+from chipsim.network import Network
+from chipsim.plan import Plan, Update, plan
+from chipsim.state import State, digest, make_state
+
+CALL_SECONDS = 0.1  # aim of one kernel call, so that Ctrl-C is answered at once
+
+
+class Simulator:
+    """A network with its rules on one chip, and its state.
+
+    network, chip   `Network`, and a chip of `load_chip`
+    rules           {name: program} or a function such as `load_rule`
+    seed            decides initial weights and every draw
+    update          update instant: "step", "every:K" or "end" (of the sample), or an `Update`
+    contexts        samples in flight with shared weights
+    options         weight_bits, noise, engine, fit, strict, formats, params (see `plan.plan`)
+
+    Raises the errors of `plan.plan`: NetworkError, LimitError, RuleError, SettingError.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        chip: object,
+        rules: object = None,
+        seed: int = 0,
+        *,
+        update: str | Update = "step",
+        contexts: int = 1,
+        **options: object,
+    ):
+        if isinstance(update, str):
+            update = Update.parse(update)
+        if rules is None:
+            from chipsim.microcode.syntax import load_rule
+
+            rules = load_rule
+        self.network, self.chip = network, chip
+        self.plan: Plan = plan(network, chip, rules, seed=seed, update=update, contexts=contexts, **options)
+        self.state: State = make_state(self.plan)
+        self.twin = False
+        self.probes: dict[str, list] = {}
+        self._ts = 0
+        self._kernels: Kernels | None = None
+
+    @property
+    def kernels(self) -> Kernels:
+        """The compiled step, built at first use."""
+        if self._kernels is None:
+            self._kernels = Kernels(self.plan, self.state, twin=self.twin)
+        return self._kernels
+
+    # ------------------------------------------------------------ running
+
+    def run(
+        self,
+        events: Events | np.ndarray | Mapping[str, Events],
+        *,
+        learn: bool = True,
+        labels: np.ndarray | None = None,
+        rewards: np.ndarray | None = None,
+    ) -> Simulator:
+        """Run on without any reset, one sample of events per context; probes record every step.
+
+        events    Events, or an array [steps, axons] of 0/1 for one source and one context
+        labels    int[contexts], for circuits with a target; rewards: real [contexts, steps] or [steps]
+        Returns itself. Raises DataError for events that do not fit the network.
+        """
+        events = _as_events(events)
+        arrays, count, steps = event_arrays(self.plan, events)
+        if count != self.plan.contexts:
+            raise DataError(f"{count} samples for {self.plan.contexts} contexts", remedy="one sample a context")
+        rewards = self._raw_rewards(rewards, count, steps)
+        labels = label_array(labels, count)
+        block = 1 if self.probes else steps
+        done = 0
+        while done < steps:
+            stop = min(done + block, steps)
+            start_time = time.perf_counter()
+            self._advance(arrays, labels, rewards, np.arange(count), (self._ts + done + 1, self._ts + stop, steps, self._ts), learn)
+            if not self.probes:
+                block = _next_block(stop - done, time.perf_counter() - start_time)
+            done = stop
+            self._record()
+        self._ts += steps
+        return self
+
+    def _advance(self, arrays, labels, rewards, order, steps, learn) -> None:
+        self.kernels.advance(
+            self.state,
+            arrays,
+            labels,
+            rewards,
+            order.astype(np.int64),
+            (0, len(order)),
+            steps,
+            learn=learn,
+            fresh=False,
+            outs=self.kernels.outputs(0),
+        )
+        self._check_strict()
+
+    def present(
+        self,
+        events: Events | Mapping[str, Events],
+        labels: np.ndarray | None = None,
+        *,
+        order: Sequence[int] | None = None,
+        rewards: np.ndarray | None = None,
+        on_block: Callable[[int, int], None] | None = None,
+    ) -> dict:
+        """Learn from samples, one after the other (plan.contexts at a time), resetting before each.
+
+        order     sample numbers in the order of presentation (default: all)
+        on_block  called with (samples done, samples in all) about every 0.1 s
+        Returns {"potentials": {integrator: int32[n, size]}, "counts": {layer: int32[n, size]}} in the
+        order of presentation. Raises DataError, SettingError (a remainder of contexts).
+        """
+        arrays, count, steps = event_arrays(self.plan, events)
+        order = np.arange(count) if order is None else np.asarray(order)
+        if len(order) % self.plan.contexts:
+            raise SettingError(
+                f"{len(order)} samples in {self.plan.contexts} contexts",
+                remedy="learn with a multiple of the contexts, or with one context",
+            )
+        rewards = self._raw_rewards(rewards, count, steps)
+        outs = self._blocks(
+            self.kernels, self.state, arrays, label_array(labels, count), rewards, order, steps, True, on_block
+        )
+        self._check_strict()
+        return self.kernels.named(outs)
+
+    def evaluate(
+        self, events: Events | Mapping[str, Events], *, order: Sequence[int] | None = None, threads: int = 1
+    ) -> tuple[dict, State]:
+        """Outputs of samples with learning off, on copies of the state: nothing of it changes.
+
+        Returns (outputs as `present`, a state that holds only the counters of this evaluation). The
+        numbers do not depend on `threads`.
+        """
+        arrays, count, steps = event_arrays(self.plan, events)
+        order = np.arange(count) if order is None else np.asarray(order)
+        self.kernels  # compile once, before the threads
+        parts = np.array_split(order, max(1, min(threads, len(order))))
+        none = label_array(None, count), reward_array(None, count, steps)
+
+        def work(part: np.ndarray) -> tuple[tuple, State]:
+            state = self._copy_for_evaluation()
+            outs = self._blocks(self.kernels.clone(), state, arrays, *none, part, steps, False, None)
+            return outs, state
+
+        if len(parts) == 1:
+            done = [work(parts[0])]
+        else:
+            with ThreadPoolExecutor(len(parts)) as pool:
+                done = list(pool.map(work, parts))
+        outs = tuple(np.concatenate(x) for x in zip(*(d[0] for d in done)))
+        counters = {
+            name: sum(d[1][name] for d in done) for name in self.state if name.endswith(("_stat", "_lines"))
+        }
+        return self.kernels.named(outs), counters
+
+    def _copy_for_evaluation(self) -> State:
+        """Weights are shared (nothing writes them), what a step writes is copied, counters start at 0."""
+        state = dict(self.state)
+        for name, array in self.state.items():
+            if name.endswith(("_stat", "_lines")):
+                state[name] = np.zeros_like(array)
+            elif name.startswith(("l", "k")) or name == "step":
+                state[name] = array.copy()
+        return state
+
+    def _blocks(self, kernels, state, arrays, labels, rewards, order, steps, learn, on_block) -> tuple:
+        """Samples in kernel calls of about CALL_SECONDS."""
+        b, done, block = self.plan.contexts, 0, 2
+        outs = []
+        order = np.ascontiguousarray(order, np.int64)
+        while done < len(order):
+            stop = min(done + block * b, len(order))
+            out = kernels.outputs(stop - done)
+            start = time.perf_counter()
+            kernels.advance(
+                state, arrays, labels, rewards, order, (done, stop), (1, steps, steps), learn=learn, fresh=True, outs=out
+            )
+            block = _next_block(block, time.perf_counter() - start)
+            outs.append(out)
+            done = stop
+            if on_block:
+                on_block(done, len(order))
+        return tuple(np.concatenate(x) for x in zip(*outs)) if outs else kernels.outputs(0)
+
+    def _raw_rewards(self, rewards: np.ndarray | None, count: int, steps: int) -> np.ndarray:
+        if rewards is None:
+            return reward_array(None, count, steps)
+        fmt = next((k.signal_fmt for k in self.plan.circuits if k.kind == "reward"), None)
+        if fmt is None:
+            raise DataError("rewards for a network without a reward circuit", remedy="call net.reward(layer)")
+        real = np.broadcast_to(np.asarray(rewards, np.float64), (count, steps))
+        raw = np.array([fold(Fraction(float(x)), fmt).raw for x in real.ravel()], np.int64)
+        return reward_array(raw.reshape(count, steps), count, steps)
+
+    def reset(self) -> None:
+        """Back to the first step: fresh state, same initial weights; probes are emptied."""
+        self.state = make_state(self.plan)
+        self._ts = 0
+        self.probes = {name: [] for name in self.probes}
+
+    # ------------------------------------------------------------ looking inside
+
+    def where(self, name: str) -> tuple[str, Format | None]:
+        """State array and format behind `layer.v|u|spikes|threshold` or `pre->post.w|register`.
+
+        Raises SettingError with the near name.
+        """
+        head, _, tail = name.rpartition(".")
+        for x in self.plan.layers:
+            if x.name == head and x.kind != "source":
+                known = {
+                    "v": ("v", x.v_fmt),
+                    "v_compared": ("vc", x.v_fmt),
+                    "u": ("u", x.u_fmt),
+                    "spikes": ("fired", None),
+                    "threshold": ("thr", x.v_fmt),
+                    "third_factor": ("m", Format(True, 8, 7)),
+                }
+                known = {k: v for k, v in known.items() if f"l{x.index}_{v[0]}" in self.state}
+                if tail in known:
+                    return f"l{x.index}_{known[tail][0]}", known[tail][1]
+                raise SettingError(f"no '{tail}' in layer '{head}'{did_you_mean(tail, known)}", remedy=", ".join(known))
+        for c in self.plan.connections:
+            if c.name == head:
+                if tail == "w":
+                    return f"c{c.index}_w", c.weight
+                registers = [r for r in (c.program.registers if c.program else ()) if not r.is_weight and not r.temp]
+                for r in registers:
+                    if r.name == tail:
+                        return f"c{c.index}_r_{tail}", r.fmt
+                names = ["w", *(r.name for r in registers)]
+                raise SettingError(f"no '{tail}' in '{head}'{did_you_mean(tail, names)}", remedy=", ".join(names))
+        names = [x.name for x in self.plan.layers] + [c.name for c in self.plan.connections]
+        raise SettingError(f"nothing is named '{head}'{did_you_mean(head, names)}", remedy=", ".join(names))
+
+    def probe(self, *names: str) -> None:
+        """Record these from now on, every step of `run`: `sim.probes[name]` is a list of arrays."""
+        for name in names:
+            self.where(name)
+            self.probes.setdefault(name, [])
+
+    def _record(self) -> None:
+        for name, rows in self.probes.items():
+            rows.append(self.read(name))
+
+    def read(self, name: str, raw: bool = False) -> np.ndarray:
+        """Present value of a probe name: real numbers, or raw integers (spikes are 0/1 either way)."""
+        array, fmt = self.where(name)
+        value = self.state[array].copy()
+        value = value[0] if value.ndim and self._per_context(array) and self.plan.contexts == 1 else value
+        return value if raw or fmt is None or self.twin else value * 2.0**-fmt.frac
+
+    def _per_context(self, array: str) -> bool:
+        kind = array.split("_", 1)[1]
+        if array[0] == "l":
+            return kind not in ("thr", "bias")
+        return kind.startswith("r_") and self.state[array].ndim > 1 and self.state[array].shape[0] == 1
+
+    def weights(self, connection: str) -> np.ndarray:
+        """Real weights of a connection."""
+        return self.read(connection + ".w")
+
+    def set_param(self, connection: str, name: str, raw: int) -> None:
+        """Change a rule's parameter between samples (a schedule). Raises SettingError out of range."""
+        c = self.plan.connection(connection)
+        for k, p in enumerate(c.program.params if c.program else ()):
+            if p.name == name:
+                if not p.lo <= raw <= p.hi:
+                    raise SettingError(f"{name} = {raw}; its range is {p.lo}..{p.hi}", where=connection)
+                self.state[f"c{c.index}_params"][k] = raw
+                return
+        raise SettingError(f"rule of '{connection}' has no parameter '{name}'")
+
+    # ------------------------------------------------------------ state
+
+    def snapshot(self) -> dict[str, np.ndarray]:
+        """Copies of all arrays; `restore` continues from them bit for bit."""
+        return {"ts": np.array([self._ts]), **{k: v.copy() for k, v in self.state.items()}}
+
+    def restore(self, snapshot: Mapping[str, np.ndarray]) -> None:
+        """Take a snapshot of the same plan. Raises DataError where arrays differ."""
+        if set(snapshot) - {"ts"} != set(self.state):
+            raise DataError("the snapshot is of another network", remedy="build the same network, rules and chip")
+        for name, array in self.state.items():
+            if array.shape != snapshot[name].shape or array.dtype != snapshot[name].dtype:
+                raise DataError(f"the snapshot's {name} is {snapshot[name].shape}, the state's {array.shape}")
+        self._ts = int(snapshot["ts"][0])
+        self.state = {name: snapshot[name].copy() for name in self.state}
+
+    def digest(self) -> str:
+        """sha256 of weights, registers, spikes in flight and counters."""
+        return digest(self.state)
+
+    def counters(self) -> dict:
+        """All counters as nested dictionaries of integers (see `ledger.counters`)."""
+        from chipsim.ledger import counters
+
+        return counters(self.plan, self.state)
+
+    def report(self) -> str:
+        """The text report of what ran so far."""
+        from chipsim.ledger import summary
+        from chipsim.report.text import text_report
+
+        return text_report(summary(self.plan, self.chip, self.state))
+
+    def _check_strict(self) -> None:
+        if not self.plan.strict or self.twin:
+            return
+        for c in self.plan.connections:
+            if c.program is None:
+                continue
+            table = self.state[f"c{c.index}_lines"]
+            for line in c.program.lines:
+                for what in ("saturated", "wrapped", "rounded_to_zero"):
+                    n = int(table[line.ordinal, COUNTS.index(what)])
+                    if n:
+                        raise StrictError(
+                            f"{n} writes of `{line.text.strip()}` {what.replace('_', ' ')}",
+                            where=f"{c.name}, rule {c.program.name}, line {line.line}",
+                            remedy="widen the register, change the rate, or run without --strict",
+                        )
+
+
+def _next_block(block: int, seconds: float) -> int:
+    """Samples (or steps) of the next call, aiming at CALL_SECONDS; never more than doubled."""
+    return max(1, min(2 * block, int(block * CALL_SECONDS / max(seconds, 1e-6))))
+
+
+def _as_events(events: object) -> object:
+    if isinstance(events, np.ndarray):
+        return Events.from_dense(events[None] if events.ndim == 2 else events)
+    return events
