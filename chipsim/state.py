@@ -23,7 +23,8 @@ c<c>_ptr, _tgt     int64[n_pre + 1], index[n_synapses]: rows by pre (sparse)
 c<c>_cptr, _cpre, _crank  int64[n_post + 1], index[n_synapses], index[n_synapses]: columns by post;
                    the synapse is number ptr[pre] + rank
 c<c>_delay         uint8, like w (one delay per synapse)
-c<c>_lines         int64[n_lines, 7]  counters in the order of program.COUNTS
+c<c>_lines         int64[n_lines + n_variables, 7]  counters in the order of program.COUNTS; a row per
+                   line, then one per synaptic variable that products write
 c<c>_stat          int64[len(CONNECTION_COUNTS)]
 k<k>_err           int32[B, classes]  class error, format error_fmt
 k<k>_shift         int64[1]           logit shift
@@ -119,7 +120,7 @@ def _connection_arrays(state: State, c: ConnectionPlan, plan: Plan) -> None:
         if not r.is_weight:
             state[p + ("t_" if r.temp else "r_") + r.name] = register_array(r, c, plan.contexts, shape)
     state[p + "params"] = np.array([x.raw for x in c.program.params], np.int64)
-    lines = len(c.program.lines) + len(c.program.products)
+    lines = len(c.program.lines) + len(c.program.variables)
     state[p + "lines"] = np.zeros((max(1, lines), len(COUNTS)), np.int64)
 
 

@@ -107,18 +107,21 @@ class Driver:
             self.put(f"l{k}_stat[0] += nf")
             self.level -= 1
 
-    def arrive(self, layer: LayerPlan) -> None:
-        """Active axons of the incoming connections."""
-        for k in layer.incoming:
-            c = self.plan.connections[k]
-            pre = self.plan.layers[c.pre]
-            slot = f"h_{c.pre}"
+    def axon_views(self) -> None:
+        """Views of the history slots each connection reads (their content may still be written)."""
+        for c in self.plan.connections:
+            k, pre, slot = c.index, self.plan.layers[c.pre], f"h_{c.pre}"
             if c.lookback:
                 slot = f"a_{k}"
                 self.put(f"a_{k} = (ts - {c.lookback} + {pre.history}) % {pre.history}")
             self.put(f"act_{k} = l{c.pre}_hist[{slot}]", f"nact_{k} = l{c.pre}_hist_n[{slot}]")
             if c.graded:
                 self.put(f"pay_{k} = l{c.pre}_pay[{slot}]")
+
+    def arrive(self, layer: LayerPlan) -> None:
+        """Active axons of the incoming connections, as a dense row where a rule reads pre.spike."""
+        for k in layer.incoming:
+            c = self.plan.connections[k]
             if self._reads_spike(c.program):
                 self._dense_spikes(c)
 
@@ -359,6 +362,7 @@ def advance_source(driver: Driver, fields: list[str]) -> str:
     d.put("for b in range(B):", "    x_rew[b] = 0", "    if rewards.shape[0] > 0 and g + b < hi:")
     d.put("        x_rew[b] = rewards[order[g + b], ts - ts0 - 1]")
     d.views()
+    d.axon_views()
     d.step()
     d.put("if learn:", "    n += 1")
     d.level -= 1

@@ -317,14 +317,80 @@ class Note:
 
 
 @dataclass(frozen=True)
+class Factor:
+    """One factor of a bound product: a register's raw value + add, or its sign, limited to
+    -2**bits..2**bits - 1. x0 and y0 are 0 or 1 (owner pre, post)."""
+
+    name: str
+    owner: str  # pre | post | syn
+    bits: int  # magnitude bits W of the chip file
+    add: int = 0
+    sgn: bool = False
+
+    def __str__(self) -> str:
+        inner = f"{self.name} {'+' if self.add > 0 else '-'} {abs(self.add)}" if self.add else self.name
+        return f"sgn({inner})" if self.sgn else f"({inner})" if self.add else inner
+
+
+@dataclass(frozen=True)
 class ProductTerm:
-    """One product of a sum-of-products line: mantissa * 2**exponent * factors (names of
-    registers x0, x1, ..., w, t); gate is x0, y0 or u<k>."""
+    """One product of a sum-of-products line: mantissa * 2**exponent * factors, added to target.
+
+    gate is x0, y0 or u<k>. The exponent in use is exponent + shift_sign * shift_param; with `fine`
+    the mantissa is doubled and the exponent lowered as far as both go, so that the floor after the
+    multiplication loses least. line and text are the rule's.
+    """
 
     mantissa: int
     exponent: int
     gate: str
-    factors: tuple[tuple[str, int], ...]  # (register, added constant)
+    factors: tuple[Factor, ...]
+    target: str
+    shift_param: str | None = None
+    shift_sign: int = 0
+    fine: bool = False
+    line: int = 0
+
+    @property
+    def text(self) -> str:
+        """The product as a line of on_products, with the shift parameter by name."""
+        power = str(self.exponent)
+        if self.shift_sign:
+            name = f"{'+' if self.shift_sign > 0 else '-'} {self.shift_param}"
+            power = f"({self.exponent} {name})"
+        sign = "-=" if self.mantissa < 0 else "+="
+        names = " * ".join([self.gate, *map(str, self.factors)])
+        return f"{self.target} {sign} {abs(self.mantissa)} * 2^{power} * {names}"
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Arithmetic of a sum-of-products engine (chip file, learning.products).
+
+    lo..hi, frac   limits and fraction bits of the accumulator below the variable's LSB
+    head           bits that a product keeps: it is shifted right by max(0, sum of W + mantissa_bits - head)
+    """
+
+    lo: int
+    hi: int
+    frac: int
+    head: int
+    mantissa_bits: int
+    mantissa_max: int
+    exponent_min: int
+    exponent_max: int
+    rounding: str  # of the write
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """What became of one line: verdict is exact, approximated or refused; how says why."""
+
+    line: int
+    text: str
+    verdict: str
+    how: str
+    products: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -346,10 +412,14 @@ class BoundProgram:
     epoch: int
     phase7: int
     accumulate: str = "sum"
-    products: tuple = ()  # engine sum_of_products: see microcode/products.py
+    products: tuple[ProductTerm, ...] = ()  # engine sum_of_products: see microcode/products.py
     notes: tuple[Note, ...] = ()
     source: str = ""
     consts: tuple[tuple[str, str, int], ...] = field(default=())  # name, format, raw: for listings
+    learning_epoch: int = 1  # on_products runs every so many steps
+    sums: Sums | None = None
+    sent: tuple[str, ...] = ()  # post registers that the products consume: 0 after them
+    lowering: tuple[Lowered, ...] = ()
 
     def section(self, name: str) -> tuple[BoundLine, ...]:
         """The lines of one section, in order."""
@@ -363,6 +433,12 @@ class BoundProgram:
     def weight(self) -> BoundRegister | None:
         """The weight register, or None for a rule that writes no weight."""
         return next((r for r in self.registers if r.is_weight), None)
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The synaptic variables that products write, in order. Variable k draws and counts under
+        ordinal len(lines) + k."""
+        return tuple(dict.fromkeys(p.target for p in self.products))
 
     @property
     def needs_third_factor(self) -> bool:
