@@ -127,4 +127,4 @@ def requantise(raw: int, source: Format, target: Format) -> Written:
 
 def width_for(lo: int, hi: int) -> int:
     """Bits of the smallest two's complement integer that holds lo..hi."""
-    return max(lo.bit_length() if lo >= 0 else (-lo - 1).bit_length(), hi.bit_length()) + 1
+    return max(x.bit_length() if x >= 0 else (-x - 1).bit_length() for x in (lo, hi)) + 1

@@ -13,6 +13,7 @@ import numpy as np
 
 from chipsim.errors import DataError, SettingError
 from chipsim.microcode.interpret import run_section
+from chipsim.microcode.products import run_products
 from chipsim.microcode.reach import Clock, Wiring, reach_of
 from chipsim.plan import ConnectionPlan, LayerPlan, Plan
 from chipsim.reference_circuits import third_factor
@@ -247,8 +248,6 @@ class _Run:
             if c.program.epoch and clock.n % c.program.epoch == 0:
                 self._section(c, "on_epoch", clock)
             if c.program.products:
-                from chipsim.microcode.products import run_products
-
                 run_products(self.plan, c, self.state, clock)
 
 

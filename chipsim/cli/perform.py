@@ -50,7 +50,7 @@ def perform(
         **options, chip_path=paths["chip"], rule_path=paths["rule"], out=folder, progress=progress, json=json
     )
     try:
-        with _terminate_like_ctrl_c(), folder, progress:
+        with _stoppable(), folder, progress:
             _header(context, loaded, chip)
             result, summary = _timed(loaded, work, context, identity)
             _store(folder, result, summary)
@@ -149,14 +149,16 @@ def _identity(
 
 
 @contextmanager
-def _terminate_like_ctrl_c() -> Iterator[None]:
-    """A polite kill leaves a truthful run as well."""
+def _stoppable() -> Iterator[None]:
+    """SIGINT and a polite SIGTERM end the run as KeyboardInterrupt, also where a script that started
+    this process in the background has set SIGINT to be ignored."""
 
     def stop(number: int, frame: object) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, stop)
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

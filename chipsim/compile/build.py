@@ -21,6 +21,7 @@ import numpy as np
 
 from chipsim.compile.driver import HEADER, SCRATCH, Driver, advance_source
 from chipsim.compile.fire import fire_function
+from chipsim.compile.product_nest import product_function, product_scratch
 from chipsim.compile.sections import Functions, parts, section_function
 from chipsim.errors import RunError
 from chipsim.plan import Plan
@@ -68,6 +69,8 @@ def generate(plan: Plan, fields: list[str], *, twin: bool = False, counting: boo
         for suffix, section, lines in parts(c):
             f = section_function(plan, c, suffix, section, lines, counting, twin)
             functions.add(f"c{c.index}_{suffix}{tail}", f)
+        if c.program.products:
+            functions.add(f"c{c.index}_on_products{tail}", product_function(plan, c, counting, twin))
     for layer in plan.layers:
         if layer.kind != "source":
             functions.add(f"l{layer.index}_fire{tail}", fire_function(layer, counting, twin))
@@ -101,6 +104,7 @@ def make_scratch(plan: Plan) -> dict[str, np.ndarray]:
             "even_pre": (np.uint32, c.n_pre),
             "odd": (np.uint32, c.n_pre),
             "cols": (np.int32, c.n_post),
+            "kept": (np.int32, c.n_post),
             "vec_i32": (np.int32, c.n_post),
             "vec_i64": (np.int64, c.n_post),
             "vec_f64": (np.float64, c.n_post),
@@ -112,6 +116,8 @@ def make_scratch(plan: Plan) -> dict[str, np.ndarray]:
         assert set(shapes) == set(SCRATCH)
         for name, (dtype, size) in shapes.items():
             out[f"x_c{c.index}_{name}"] = np.zeros(size, dtype)
+        for name, array in product_scratch(c, _synapses(plan, c.index)).items():
+            out[f"x_c{c.index}_{name}"] = array
         out[f"x_c{c.index}_size"] = np.array([c.index, c.n_pre, c.n_post], np.int64)
         out[f"x_c{c.index}_hit"] = np.zeros(b, np.int32)
     return out

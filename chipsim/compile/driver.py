@@ -7,6 +7,7 @@ generated, so the generated file reads like the list of phases in definition 1.
 
 from __future__ import annotations
 
+from chipsim.compile.product_nest import SCRATCH as PRODUCT_SCRATCH
 from chipsim.compile.sections import COMMON, Function
 from chipsim.microcode.program import BoundProgram
 from chipsim.noise import OP_CIRCUIT_SIGNAL
@@ -79,7 +80,7 @@ class Driver:
             return f"act_{c.index}" if name == "act" else f"hist_{c.post}"
         if name in ("vc", "v", "thr", "fired", "m"):
             return f"l{c.post}_{name}"
-        if name in SCRATCH:
+        if name in SCRATCH or name in PRODUCT_SCRATCH:
             return f"x_c{c.index}_{name}"
         return f"c{c.index}_{name}"
 
@@ -334,6 +335,7 @@ SCRATCH = (
     "even_pre",
     "odd",
     "cols",
+    "kept",
     "vec_i32",
     "vec_i64",
     "vec_f64",

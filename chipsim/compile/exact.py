@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from chipsim.fixed import Format
 from chipsim.microcode.program import COMPARISONS, BoundLine, BoundProgram, BoundTable, Operand
 
 SYMBOL = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<", "eq": "=="}
@@ -35,13 +36,13 @@ def span(operand: Operand, program: BoundProgram) -> tuple[int, int]:
 
 
 def exact_value(
-    line: BoundLine, program: BoundProgram, atom: Callable[[Operand], str], threshold: str, lane: str, v_bits: int
+    line: BoundLine, program: BoundProgram, atom: Callable[[Operand], str], threshold: str, lane: str, v_fmt: Format
 ) -> Exact:
     """The integer E of a line (definition 5) as text over `lane` casts, sign of -= not included."""
     if line.form == "scale":
         return _scale(line, program, atom, lane)
     if line.form == "table":
-        return _table(line.table, line.a, atom, threshold, lane, program, v_bits)
+        return _table(line.table, line.a, atom, threshold, lane, program, v_fmt)
     if line.form == "random":
         return Exact("0", 0, 0, 0)
     if line.form in ("abs", "sign"):
@@ -89,17 +90,20 @@ def _aligned(line: BoundLine, program: BoundProgram, atom: Callable, lane: str) 
 
 
 def _table(
-    table: BoundTable, a: Operand, atom: Callable, threshold: str, lane: str, program: BoundProgram, v_bits: int
+    table: BoundTable, a: Operand, atom: Callable, threshold: str, lane: str, program: BoundProgram, v_fmt: Format
 ) -> Exact:
     """Sum of steps: branch-free, so that the loop around it vectorises."""
     lo, hi = span(a, program)
-    peak = max(abs(lo), abs(hi), *map(abs, table.breakpoints), *map(abs, table.values), 1)
-    x = atom(a)
+    left = max(0, v_fmt.frac - a.fmt.frac) if table.minus_threshold else 0
+    raise_v = max(0, a.fmt.frac - v_fmt.frac)
+    points = [bp << left for bp in table.breakpoints]
+    peak = max(abs(lo) << left, abs(hi) << left, *map(abs, points), *map(abs, table.values), 1)
+    x = _shifted(atom(a), left, lane)
     if table.minus_threshold:
-        x = f"{lane}({x} - {lane}({threshold}))"
-        peak += 1 << v_bits
+        x = f"{lane}({x} - {_shifted(f'{lane}({threshold})', raise_v, lane)})"
+        peak += 1 << v_fmt.bits + raise_v
     terms = [f"{lane}({table.values[0]})"]
-    for k, bp in enumerate(table.breakpoints):
+    for k, bp in enumerate(points):
         step = table.values[k + 1] - table.values[k]
         if step:
             terms.append(f"{lane}({lane}({x} >= {lane}({bp})) * {lane}({step}))")

@@ -112,12 +112,13 @@ def _neuron(layer: LayerPlan, lane: str, counting: bool) -> list[str]:
     if layer.k_u is not None:
         out.append(f"y = {lane}(u[b, i])")
         busy += " | (y != 0)"
+    if counting:
+        out.append(f"busy = i32(busy + i32({busy}))")
+    if layer.k_u is not None:
         pre, text = _decayed("y", layer.k_u, layer, lane, "words_u")
         out += [*pre, f"y = {lane}({text} + a)", _limit("y", "a", layer.u_fmt, layer.u_overflow, lane)]
         if counting:
             out.append("over_u = i32(over_u + i32(a != y))")
-    if counting:
-        out.append(f"busy = i32(busy + i32({busy}))")
     if layer.leak == "subtract":
         step = f"{lane}({layer.leak_step})"
         pre = [f"mag = {lane}(max({lane}({lane}(abs(x)) - {step}), {lane}(0)))"]

@@ -67,6 +67,26 @@ def fill_odd(key, words):
 
 
 @jit
+def top_bits(w, n):
+    """The top n bits of a word, n in 0..31."""
+    return u32(u32(w >> u32(1)) >> u32(31 - n))
+
+
+@jit
+def fill_even_top(key, words, n):
+    """words[e] = the top n bits of H(key, 2e), so that a row's loop need not shift."""
+    for e in range(words.shape[0]):
+        words[e] = top_bits(word(key, u32(2 * e)), n)
+
+
+@jit
+def fill_odd_top(key, words, n):
+    """words[e] = the top n bits of H(key, 2e + 1)."""
+    for e in range(words.shape[0]):
+        words[e] = top_bits(word(key, u32(2 * e + 1)), n)
+
+
+@jit
 def fill_same(key, words):
     """words[e] = H(key, 0) for all e: noise `shared`."""
     w = word(key, u32(0))
@@ -153,6 +173,15 @@ def load_payload(start, payload, cell, pay):
     a = start[cell]
     for k in range(start[cell + 1] - a):
         pay[k] = payload[a + k]
+
+
+@jit
+def changes(row, kept):
+    """How many elements of a row differ from their values before the line."""
+    moved = i32(0)
+    for i in range(row.shape[0]):
+        moved = i32(moved + i32(i32(row[i]) != kept[i]))
+    return i64(moved)
 
 
 @jit

@@ -7,7 +7,7 @@ def layer_nest(nest) -> None:
     """Emit a line whose target is a layer register (stored once) or a layer temp (per context)."""
     from chipsim.compile.nests import widest
 
-    nest.words_ready = False
+    nest.put("written = i64(0)")
     if nest.per_context:
         start = nest.level
         nest.each_context()
@@ -21,11 +21,7 @@ def layer_nest(nest) -> None:
 def _sum_and_write(nest, wide: str, inside: bool) -> None:
     nest.words()
     twin = nest.site.twin
-    first = not hasattr(nest, "opened")
-    nest.opened = True
     zero = "0.0" if twin else "i64(0)"
-    if first and not inside:
-        nest.put("written = i64(0)")
     nest.put(f"total = {zero}", "met = i64(0)")
     start = nest.level
     if not inside:
@@ -62,6 +58,8 @@ def _write_total(nest, ref: str) -> None:
 
 
 def _over_elements(nest, wide: str) -> None:
+    if wide == "pre" and nest.line.section == "on_membrane":
+        return  # axons are not reached there
     listed = wide == "pre" and nest.line.section == "on_pre"
     if listed:
         nest.site.array("act")

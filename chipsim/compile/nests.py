@@ -14,7 +14,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from chipsim.compile.exact import exact_value
-from chipsim.compile.rounding import Drop, counted, lane_for, limited, rounded, run_time_drop
+from chipsim.compile.rounding import Drop, counted, draw_text, lane_for, limited, rounded, run_time_drop
+from chipsim.fixed import Format
 from chipsim.microcode.program import COUNTS, BoundLine, BoundProgram, Operand
 from chipsim.plan import ConnectionPlan
 
@@ -65,8 +66,8 @@ def widest(line: BoundLine) -> str:
 class Nest:
     """Builds the source of one line. `emit()` returns its statements, indented by 4 spaces a level."""
 
-    def __init__(self, site: Site, line: BoundLine, v_bits: int):
-        self.site, self.line, self.v_bits = site, line, v_bits
+    def __init__(self, site: Site, line: BoundLine, v_fmt: Format):
+        self.site, self.line, self.v_fmt = site, line, v_fmt
         self.program = site.program
         self.out: list[str] = []
         self.level = 1
@@ -76,6 +77,8 @@ class Nest:
         self.draws = self.draws and not site.twin
         self.needs_word = self.draws or line.form == "random"
         self.lane = "f64" if site.twin else self._lane()
+        self.block_nz = ""  # text: how many E of a block are not 0, where that is known beforehand
+        self.packed = False  # a dense row that counts both limits and changes in one 32-bit sum
 
     # ------------------------------------------------------------ small parts
 
@@ -84,13 +87,13 @@ class Nest:
         self.out += ["    " * self.level + x for x in lines]
 
     def _lane(self) -> str:
-        e = exact_value(self.line, self.program, lambda o: "x", "t", "i64", self.v_bits)
+        e = exact_value(self.line, self.program, lambda o: "x", "t", "i64", self.v_fmt)
         return lane_for(self.line, self.drop, e.lo, e.hi, e.peak)
 
     def exact(self, lane: str | None = None) -> str:
         """E as text; with -= already negated."""
         lane = lane or self.lane
-        e = exact_value(self.line, self.program, lambda o: self.atom(o, lane), "thr[i]", lane, self.v_bits)
+        e = exact_value(self.line, self.program, lambda o: self.atom(o, lane), "thr[i]", lane, self.v_fmt)
         if "thr[i]" in e.text:
             self.site.array("thr")
         return f"{lane}(-{e.text})" if self.line.mode == "-=" else e.text
@@ -179,6 +182,29 @@ class Nest:
             return f"even_pre[{index}]"
         return f"even[{index}]" if owner == "post" else "word(key, u32(0))"
 
+    @property
+    def narrow(self) -> bool:
+        """Whether the lanes' words are kept as their top bits: (R ^ S) >> k is (R >> k) ^ (S >> k)."""
+        lanes = self.site.connection.noise == "lane" and self.line.target.owner == "syn"
+        alone = self.site.contexts == 1 or self.per_context  # a sum over contexts has 64-bit lanes
+        return self.draws and lanes and alone and self.lane == "i32"
+
+    @property
+    def drop_text(self) -> str:
+        """The number of dropped bits, fixed or from a parameter."""
+        return str(self.drop.hi) if self.drop.fixed else "nn"
+
+    def one_word(self, c: str) -> str:
+        """Text of H(key, c), as its top bits where `narrow`."""
+        text = f"word(key, u32({c}))"
+        return f"top_bits({text}, {self.drop_text})" if self.narrow else text
+
+    def fill(self, which: str) -> str:
+        """The call that fills `even` or `odd` for a synapse-owned target."""
+        if self.narrow:
+            return f"fill_{which}_top(key, {which}, {self.drop_text})"
+        return f"fill_{which}(key, {which})"
+
     def words(self) -> None:
         """Prepare the vectors of words a line draws from."""
         if not self.needs_word:
@@ -189,7 +215,8 @@ class Nest:
             self.put("word_0 = word(key, u32(0))")
         elif noise == "lfsr":
             sizes = {"pre": "n_pre", "post": "n_post", "layer": "1"}
-            whole = f"{self.target}.shape[0]" if self.site.connection.sparse else "n_pre * n_post"
+            axis = 1 if self.per_context else 0
+            whole = f"{self.target}.shape[{axis}]" if self.site.connection.sparse else "n_pre * n_post"
             self.site.array("serial")
             self.put(f"fill_lfsr(key, serial[:{sizes.get(owner, whole)}])")
         elif owner == "pre":
@@ -197,7 +224,13 @@ class Nest:
             self.put("fill_even(key, even_pre)")
         elif owner in ("post", "syn"):
             self.site.array("even")
-            self.put("fill_even(key, even)")
+            self.put(self.fill("even"))
+
+    def draw(self) -> str:
+        """Text of r, uniform in 0..2**n-1, in this line's lane; "0" without a draw."""
+        if not self.draws:
+            return "0"
+        return f"i32({self.word()})" if self.narrow else draw_text(self.drop, self.lane, self.word())
 
     # ------------------------------------------------------------ writes
 
@@ -218,10 +251,11 @@ class Nest:
         if line.mode != "=" or mask or self.site.counting:
             self.put(f"old = {lane}({ref})")
         if line.form != "random":
-            self.put(*rounded(line, self.drop, lane, self.word() if self.draws else "0"))
+            self.put(*rounded(line, self.drop, lane, self.draw()))
         self.put(limited(line, lane))
         if self.site.counting:
-            self.put(*counted(line, lane, mask if line.mode == "=" else None))
+            how = "packed" if self.packed else "known" if self.block_nz else "each"
+            self.put(*counted(line, lane, mask if line.mode == "=" else None, how))
         if mask and line.mode == "=":
             self.put(f"new = {lane}(old + {lane}({lane}(new - old) * {lane}({mask})))")
         self.put(f"{ref} = new")
@@ -249,13 +283,21 @@ class Nest:
 
     def begin_block(self) -> None:
         """Zero the 32-bit counters of one inner loop."""
-        if self.site.counting and not self.site.twin:
+        if self.packed:
+            self.site.array("kept")
+            self.put("both = i32(0)")
+        elif self.site.counting and not self.site.twin:
             self.put("over = i32(0)", "lost = i32(0)", "moved = i32(0)")
 
     def end_block(self) -> None:
         """Add an inner loop's counters to the line's."""
-        if self.site.counting and not self.site.twin:
-            self.put("overs += over", "losts += lost", "moveds += moved")
+        if self.packed:
+            self.put("lost = i64(both & i32(0xFFFF))", "over = i64(both >> i32(16))")
+            self.put("overs += over", f"losts += {self.block_nz} - lost")
+            self.put(f"moveds += lost if over == 0 else changes({self.target}_j, kept)")
+        elif self.site.counting and not self.site.twin:
+            lost = f"{self.block_nz} - i64(lost)" if self.block_nz else "lost"
+            self.put("overs += over", f"losts += {lost}", "moveds += moved")
 
     def count(self, text: str) -> None:
         """A counting statement, left out in the twin and without counting."""

@@ -59,8 +59,8 @@ def run_time_drop(line: BoundLine) -> list[str]:
     ]
 
 
-def rounded(line: BoundLine, drop: Drop, lane: str, word: str) -> list[str]:
-    """Statements from E (and old, for += and -=) to q, the value before limiting."""
+def rounded(line: BoundLine, drop: Drop, lane: str, draw: str) -> list[str]:
+    """Statements from E (and old, for += and -=) to q, the value before limiting. draw: text of r."""
     out = []
     grow = line.mode != "="
     rounding = line.target.rounding
@@ -72,7 +72,7 @@ def rounded(line: BoundLine, drop: Drop, lane: str, word: str) -> list[str]:
         out.append(f"E = {lane}(E << {lane}(left))")
     one = f"{lane}(1)"
     if rounding == "stochastic":
-        out.append(f"q = {lane}({lane}(E + {draw_text(drop, lane, word)}) >> {n})")
+        out.append(f"q = {lane}({lane}(E + {draw}) >> {n})")
     elif rounding == "nearest":
         half = f"{lane}({1 << (drop.hi - 1)})" if drop.fixed else f"{lane}({lane}({one} << {n}) >> {one})"
         out.append(f"q = {lane}({lane}(E + {half}) >> {n})")
@@ -101,11 +101,30 @@ def limited(line: BoundLine, lane: str) -> str:
     return f"new = {lane}({lane}(i64(q - {lane}({lo})) % i64({size})) + {lane}({lo}))"
 
 
-def counted(line: BoundLine, lane: str, mask: str | None) -> list[str]:
-    """Statements that count saturations (or wraps), rounded-to-zero and changes in 32-bit lanes."""
+def counted(line: BoundLine, lane: str, mask: str | None, how: str = "each") -> list[str]:
+    """Statements that count saturations (or wraps), rounded-to-zero and changes in 32-bit lanes.
+
+    For += and -= an E of 0 gives q == old, and q == old is never limited. So where the number of E
+    that are not 0 is `known`, `lost` counts q != old, and rounded-to-zero is the difference. In a
+    `packed` row changes are that same number unless something was limited; then `kept` tells.
+    """
+    if how == "packed":
+        return [
+            "both = i32(both + i32(q != old))",
+            "both = i32(both + i32(i32(new != q) << i32(16)))",
+            "kept[i] = old",
+        ]
+    if how == "known":
+        return [
+            "over = i32(over + i32(new != q))",
+            "lost = i32(lost + i32(q != old))",
+            "moved = i32(moved + i32(new != old))",
+        ]
     low = f" & {mask}" if mask else ""
     if line.mode == "=":
-        lost = "(E != 0) & (new == 0) & (new == q)"
+        lost = "(E != 0) & (new == 0)"
+    elif line.target.overflow == "wrap":
+        lost = "(E != 0) & (new == old)"
     else:
         lost = "(E != 0) & (new == old) & (new == q)"
     if line.form == "random":

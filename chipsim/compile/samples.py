@@ -16,6 +16,8 @@ def start_sample(d) -> None:
     for c in d.plan.connections:
         if c.program is None:
             continue
+        if d._reads_spike(c.program):
+            d.put(f"clear2(x_c{c.index}_spk)")
         for r in c.program.registers:
             if not r.keep and not r.temp and (r.owner in ("pre", "post") or r.per_context and r.owner == "syn"):
                 axes = 3 if r.owner == "syn" and not c.sparse else 2

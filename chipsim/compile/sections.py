@@ -40,10 +40,10 @@ def section_function(
 ) -> Function:
     """Generate one section of one connection."""
     site = Site(c, plan.contexts, counting, twin)
-    v_bits = plan.layers[c.post].v_fmt.bits
+    v_fmt = plan.layers[c.post].v_fmt
     body: list[str] = []
     for line in lines:
-        body += Nest(site, line, v_bits).emit()
+        body += Nest(site, line, v_fmt).emit()
     head = _prelude(site, plan, c, suffix, section)
     arrays = tuple(sorted(site.used))
     arguments = ", ".join(COMMON + arrays)
@@ -76,6 +76,8 @@ def _prelude(site: Site, plan: Plan, c: ConnectionPlan, suffix: str, section: st
     out += _hits(site, section)
     if suffix != "on_third_factor_b":
         out += _clear(site, c, section)
+    else:
+        out += ["    if some == 0:", "        return"]
     return out
 
 

@@ -29,11 +29,11 @@ def _open_rows(nest) -> None:
         nest.level += 1
         nest.put("j = act[b, k]")
         if lane_words:
-            nest.put("odd_j = word(key, u32(2 * j + 1))")
+            nest.put(f"odd_j = {nest.one_word('2 * j + 1')}")
         return
     if lane_words:
         nest.site.array("odd")
-        nest.put("fill_odd(key, odd)")
+        nest.put(nest.fill("odd"))
     nest.put("for j in range(n_pre):")
     nest.level += 1
     if lane_words:
@@ -83,6 +83,12 @@ def _rows(nest) -> None:
             nest.count(f"done += {length}")
     if split:
         _row_factor(nest, split, skip=per_row)
+    saturates = line.target.overflow == "saturate"
+    if split and per_row and saturates and not (sparse and split[0]):
+        nest.block_nz = "loud" if split[0] else "chosen" if by_column else f"i64({length})"
+        small = nest.site.connection.n_post < 1 << 15  # two counters of 16 bits
+        counting = nest.site.counting and not nest.site.twin
+        nest.packed = counting and small and not sparse and nest.lane == "i32"
     _row_loop(nest, split, by_column, when_owner)
     nest.level = top
 
@@ -129,7 +135,9 @@ def _post_vector(nest, factors: list, by_column: bool) -> None:
         text = f"{lane}(-{text})"
     if by_column:
         text = f"{lane}({text} * {lane}(cols[i]))"
-    nest.put("for i in range(n_post):", f"    {vec}[i] = {text}")
+    nest.count("loud = i64(0)")
+    nest.put("for i in range(n_post):", f"    E = {text}", f"    {vec}[i] = E")
+    nest.count("    loud += i64(E != 0)")
 
 
 def _row_factor(nest, split: tuple[list, list], skip: bool) -> None:
@@ -164,15 +172,26 @@ def _row_exact(nest, split: tuple[list, list], by_column: bool) -> str:
 def _row_loop(nest, split, by_column: bool, when_owner: str | None) -> None:
     """The loop along one row, dense (slices) or sparse (indices)."""
     sparse = nest.site.connection.sparse
-    nest.rows, nest.sliced = True, set()
-    outer, nest.out = nest.out, []
-    nest.begin_block()
-    if sparse:
-        nest.put("for s in range(ptr[j], ptr[j + 1]):", "    i = tgt[s]")
-    else:
-        nest.put("for i in range(n_post):")
-    nest.level += 1
-    mask = None
+
+    def body() -> None:
+        nest.begin_block()
+        if sparse:
+            nest.put("for s in range(ptr[j], ptr[j + 1]):", "    i = tgt[s]")
+        else:
+            nest.put("for i in range(n_post):")
+        nest.level += 1
+        mask = _row_mask(nest, split, by_column, when_owner)
+        exact = _row_exact(nest, split, by_column) if split else None
+        nest.write(nest.view("syn", nest.target, nest.per_context), mask, exact)
+        nest.level -= 1
+        nest.end_block()
+
+    _along_row(nest, body)
+
+
+def _row_mask(nest, split, by_column: bool, when_owner: str | None) -> str | None:
+    """The 0/1 mask of a row's elements, or None where E is 0 already or all are written."""
+    sparse, mask = nest.site.connection.sparse, None
     if when_owner == "syn" or (sparse and by_column):
         reach = "cols[i]" if by_column else None
         mask = nest._mask_statements(reach, nest.condition() if when_owner == "syn" else None)
@@ -180,19 +199,9 @@ def _row_loop(nest, split, by_column: bool, when_owner: str | None) -> None:
             _sparse_skips(nest, when_owner)
     elif by_column and (nest.line.mode == "=" or split is None):
         mask = "cols[i]"
-    exact = _row_exact(nest, split, by_column) if split else None
     if split and mask:
         mask = mask if when_owner == "syn" else None
-    name = nest.target
-    ref = nest.view("syn", name, nest.per_context)
-    nest.write(ref, mask, exact)
-    nest.level -= 1
-    nest.end_block()
-    body, nest.out = nest.out, outer
-    for array, per_context in sorted(nest.sliced):
-        nest.put(f"{array}_j = {array}[b, j]" if per_context else f"{array}_j = {array}[j]")
-    nest.out += body
-    nest.rows = False
+    return mask
 
 
 def _sparse_skips(nest, when_owner: str | None) -> None:
@@ -204,28 +213,59 @@ def _sparse_skips(nest, when_owner: str | None) -> None:
 
 def _columns(nest) -> None:
     """on_post: the synapses of the fired neurons, element by element."""
-    sparse = nest.site.connection.sparse
     nest.site.array("fidx")
     if nest.needs_word:
         _column_words(nest)
-    if sparse:
-        for x in ("ptr", "cptr", "cpre", "crank"):
-            nest.site.array(x)
-        nest.put("for k in range(nf[b]):")
-        nest.level += 1
-        nest.put("i = fidx[b, k]", "for q_ in range(cptr[i], cptr[i + 1]):")
-        nest.level += 1
-        nest.put("j = i64(cpre[q_])", "s = ptr[j] + i64(crank[q_])")
-    else:
-        nest.put("for j in range(n_pre):")
-        nest.level += 1
+    (_sparse_columns if nest.site.connection.sparse else _dense_columns)(nest)
+
+
+def _sparse_columns(nest) -> None:
+    """Column by column: the synapse is number ptr[pre] + rank."""
+    for x in ("ptr", "cptr", "cpre", "crank"):
+        nest.site.array(x)
+    nest.put("for k in range(nf[b]):")
+    nest.level += 1
+    nest.put("i = fidx[b, k]")
+    if nest.line.when is None:
+        nest.count("done += cptr[i + 1] - cptr[i]")
+    nest.begin_block()
+    nest.put("for q_ in range(cptr[i], cptr[i + 1]):")
+    nest.level += 1
+    nest.put("j = i64(cpre[q_])", "s = ptr[j] + i64(crank[q_])")
     if nest.needs_word and nest.site.connection.noise == "lane":
         nest.put("odd_j = odd[j]")
-    if not sparse:
-        _skip_zero_row(nest)
+    _column_write(nest, None)
+
+
+def _dense_columns(nest) -> None:
+    """Row by row, so that memory is read in order; a row whose pre-owned product is 0 changes nothing."""
+    line = nest.line
+    nest.put("for j in range(n_pre):")
+    nest.level += 1
+    if line.when is None:
+        nest.count("done += nf[b]")
+    split = _split(nest) if line.mode != "=" and line.form == "scale" else None
+    exact = None
+    if split and not split[0]:
+        _row_factor(nest, split, skip=line.when is None)
+        exact = _row_exact(nest, split, False)
+        if line.when is None:
+            nest.block_nz = "i64(nf[b])"
+    if nest.needs_word and nest.site.connection.noise == "lane":
+        nest.put("odd_j = odd[j]")
+
+    def body() -> None:
+        nest.begin_block()
         nest.put("for k in range(nf[b]):")
         nest.level += 1
         nest.put("i = fidx[b, k]")
+        _column_write(nest, exact)
+
+    _along_row(nest, body)
+
+
+def _column_write(nest, exact: str | None) -> None:
+    """One synapse of a column, and the end of the innermost loop."""
     when = nest.condition()
     if when:
         nest.put(f"if not {when}:")
@@ -233,23 +273,22 @@ def _columns(nest) -> None:
         nest.count("skipped += 1")
         nest.put("continue")
         nest.level -= 1
-    nest.count("done += 1")
-    nest.begin_block()
-    nest.write(nest.place("syn", nest.target, nest.per_context), None)
+        nest.count("done += 1")
+    nest.write(nest.view("syn", nest.target, nest.per_context), None, exact)
+    nest.level -= 1
     nest.end_block()
 
 
-def _skip_zero_row(nest) -> None:
-    """Dense columns: a row whose pre-owned factor is 0 changes nothing (its contributions count)."""
-    line = nest.line
-    rows = [x for x in (line.a, line.b) if x is not None and x.owner == "pre"]
-    if line.mode == "=" or line.form != "scale" or not rows or line.when is not None:
-        return
-    nest.put(f"if {nest.atom(rows[0], 'f64' if nest.site.twin else 'i64')} == 0:")
-    nest.level += 1
-    nest.count("done += nf[b]")
-    nest.put("continue")
-    nest.level -= 1
+def _along_row(nest, body) -> None:
+    """Emit a loop along row j; dense arrays that it indexes are sliced once before it."""
+    nest.rows, nest.sliced = True, set()
+    outer, nest.out = nest.out, []
+    body()
+    inner, nest.out = nest.out, outer
+    for array, per_context in sorted(nest.sliced):
+        nest.put(f"{array}_j = {array}[b, j]" if per_context else f"{array}_j = {array}[j]")
+    nest.out += inner
+    nest.rows = False
 
 
 def _column_words(nest) -> None:
@@ -260,10 +299,10 @@ def _column_words(nest) -> None:
         return
     nest.key()
     nest.site.array("even")
-    nest.put("for k in range(nf[b]):", "    even[fidx[b, k]] = word(key, u32(2 * fidx[b, k]))")
+    nest.put("for k in range(nf[b]):", f"    even[fidx[b, k]] = {nest.one_word('2 * fidx[b, k]')}")
     if noise == "lane":
         nest.site.array("odd")
-        nest.put("fill_odd(key, odd)")
+        nest.put(nest.fill("odd"))
 
 
 def _summed(nest) -> None:
@@ -272,7 +311,7 @@ def _summed(nest) -> None:
     nest.words()
     if nest.needs_word and nest.site.connection.noise == "lane":
         nest.site.array("odd")
-        nest.put("fill_odd(key, odd)")
+        nest.put(nest.fill("odd"))
     nest.put("written = i64(0)", "for j in range(n_pre):")
     nest.level += 1
     if section == "on_pre":

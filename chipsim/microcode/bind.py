@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from importlib.util import find_spec
 
 from chipsim.errors import LimitError, SettingError
 from chipsim.fixed import Format
 from chipsim.microcode.banks import bind_registers, check_rounding
 from chipsim.microcode.bounds import LIMIT_BITS, exact_bound
+from chipsim.microcode.lower import lower
 from chipsim.microcode.operands import Folder
 from chipsim.microcode.program import BoundLine, BoundProgram, Note, Program
 from chipsim.microcode.source import Source
@@ -101,16 +101,7 @@ def bind(program: Program, chip, use: Use) -> BoundProgram:
         source=program.source,
         consts=tuple((c.name, str(c.fmt), folder.consts[c.name].raw) for c in program.consts),
     )
-    return _lowered(bound, chip, use) if engine == "sum_of_products" else bound
-
-
-def _lowered(bound: BoundProgram, chip, use: Use) -> BoundProgram:
-    if find_spec("chipsim.microcode.lower") is None:
-        text = "not lowered: this version has no lowering to products"
-        return replace(bound, notes=(*bound.notes, Note("approximated", 0, text)))
-    from chipsim.microcode.lower import lower
-
-    return lower(bound, chip, use)
+    return lower(bound, chip, use) if engine == "sum_of_products" else bound
 
 
 # ---------------------------------------------------------------- chip

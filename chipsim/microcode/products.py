@@ -180,4 +180,4 @@ class _Reader:
 def _limited(x: int, f: Factor) -> int:
     if f.sgn:
         x = (x > 0) - (x < 0)
-    return min(max(x, -(1 << f.bits)), (1 << f.bits) - 1)
+    return limit(x, -(1 << f.bits), (1 << f.bits) - 1, "saturate").raw

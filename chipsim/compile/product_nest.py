@@ -1,0 +1,327 @@
+"""on_products as one generated function: the kernel twin of `microcode/products.py`.
+
+A product is split in a column vector (mantissa, factors per neuron, y0), a row scalar z (factors per
+axon, x0) and, inside the row, the factors per synapse. A product whose column or row part is 0 adds
+nothing, so whole sections and rows are left out; what is left is one branch-free loop along a row, or
+along the fired neurons where only products with y0 are left.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from chipsim.compile.sections import COMMON, Function
+from chipsim.microcode.products import head_shift
+from chipsim.microcode.program import COUNTS, BoundProgram, Factor, ProductTerm
+from chipsim.plan import ConnectionPlan, Plan
+
+SCRATCH = ("prod_i32", "prod_i64", "prod_f64", "prod_words", "prod_serial")
+COUNTED = {"done": "done", "draws": "written", "saturated": "over", "rounded_to_zero": "lost", "changed": "moved"}
+
+
+def product_scratch(c: ConnectionPlan, synapses: int) -> dict[str, np.ndarray]:
+    """Work arrays of on_products: column vectors per product, words per variable."""
+    products, variables = len(c.program.products), len(c.program.variables)
+    if not products:
+        return {}
+    lane = lane_of(c.program)
+    return {
+        f"prod_{lane}": np.zeros((products, c.n_post), {"i32": np.int32, "i64": np.int64}[lane]),
+        "prod_f64": np.zeros((products, c.n_post)),
+        "prod_words": np.zeros((variables, c.n_post), np.uint32),
+        "prod_serial": np.zeros((variables, synapses if c.noise == "lfsr" else 1), np.uint32),
+    }
+
+
+def lane_of(program: BoundProgram) -> str:
+    """i32 where every product and its scaled value fit 32 bits, else i64."""
+    sums = program.sums
+    for term in program.products:
+        bits = sum(f.bits for f in term.factors) + sums.mantissa_bits - 1
+        kept = bits - head_shift(term, sums)
+        if bits > 30 or kept + sums.exponent_max + sums.frac > 30:
+            return "i64"
+    return "i32"
+
+
+def product_function(plan: Plan, c: ConnectionPlan, counting: bool, twin: bool) -> Function:
+    """Generate on_products of one connection."""
+    nest = _Nest(c, counting and not twin, twin)
+    nest.section()
+    arrays = tuple(sorted(nest.used))
+    head = f"@jit_inner\ndef NAME({', '.join(COMMON + arrays)}):"
+    text = [head, f'    """on_products of rule {c.program.name}."""', *nest.out]
+    return Function(f"{c.program.name}_on_products", arrays, "\n".join(text) + "\n")
+
+
+class _Nest:
+    """Builds the statements; `used` are the array arguments."""
+
+    def __init__(self, c: ConnectionPlan, counting: bool, twin: bool):
+        self.c, self.program, self.counting, self.twin = c, c.program, counting, twin
+        self.lane = "f64" if twin else lane_of(self.program)
+        self.prod = f"prod_{self.lane}"
+        self.used: set[str] = set()
+        self.out: list[str] = []
+        self.level = 1
+        self.terms = list(enumerate(self.program.products))
+        sums = self.program.sums
+        self.downwards = sums.exponent_min + sums.frac < 0  # an exponent may shift below the accumulator
+
+    def put(self, *lines: str) -> None:
+        """Append statements at the present level."""
+        self.out += ["    " * self.level + x for x in lines]
+
+    def array(self, name: str) -> str:
+        """Note that the function needs this array."""
+        self.used.add(name)
+        return name
+
+    def cast(self, text: object) -> str:
+        """Text in the lane of the section."""
+        return f"{self.lane}({text})"
+
+    # ------------------------------------------------------------ the section
+
+    def section(self) -> None:
+        """Scales, columns, rows; then what was sent is consumed."""
+        self.put("place, n_pre, n_post = size[0], size[1], size[2]")
+        for k, p in enumerate(self.program.params):
+            self.put(f"p_{p.name} = params[{k}]")
+        for k, term in self.terms:
+            self.put(f"# {term.text}")
+            self._scale(k, term)
+            self._column(k, term)
+        self.put(f"if {' + '.join(f'live_{k}' for k, _ in self.terms)} > 0:")
+        self.level += 1
+        self._rows()
+        self.level -= 1
+        for name in self.program.sent:
+            self.put(f"clear2({self.array('r_' + name)})")
+
+    def _scale(self, k: int, term: ProductTerm) -> None:
+        """m_k, e_k: mantissa and exponent in use (products.scale_of)."""
+        sums = self.program.sums
+        shift = f" {'+' if term.shift_sign > 0 else '-'} i64(p_{term.shift_param})" if term.shift_sign else ""
+        self.put(f"m_{k} = i64({term.mantissa})", f"e_{k} = i64(i64({term.exponent}){shift})")
+        if term.fine:
+            self.put(f"while 2 * abs(m_{k}) <= {sums.mantissa_max} and e_{k} > {sums.exponent_min}:")
+            self.put(f"    m_{k} = i64(2 * m_{k})", f"    e_{k} = i64(e_{k} - 1)")
+        if not self.twin:
+            self.put(f"left_{k} = max(i64(e_{k} + {sums.frac}), i64(0))")
+            if self.downwards:
+                self.put(f"right_{k} = max(i64(-(e_{k} + {sums.frac})), i64(0))")
+
+    def _column(self, k: int, term: ProductTerm) -> None:
+        """prod[k, i]: mantissa times the factors per neuron; live_k: how many are not 0."""
+        owned = [f for f in _factors(term) if f.owner == "post"]
+        text = self.cast(f"m_{k}")
+        if self.twin:
+            lsb = float(self.program.register(term.target).fmt.lsb)
+            text = f"m_{k} * 2.0 ** f64(e_{k} - {head_shift(term, self.program.sums)}) * {lsb!r}"
+        for f in owned:
+            text = self.cast(f"{text} * {self.value(f)}")
+        self.array(self.prod)
+        self.put(f"live_{k} = i64(0)")
+        if term.gate[0] == "u":
+            every = self.program.learning_epoch << int(term.gate[1:])
+            self.put(f"if n % {every} == 0:")
+            self.level += 1
+        self.put("for i in range(n_post):", f"    {self.prod}[{k}, i] = {text}")
+        self.put(f"    live_{k} += i64({self.prod}[{k}, i] != 0)")
+        if term.gate[0] == "u":
+            self.level -= 1
+
+    def value(self, f: Factor) -> str:
+        """A factor's limited value as text (indices j, i, and s or the row's slice)."""
+        if f.name == "y0":
+            return self.cast(f"{self.array('fired')}[0, i] != 0")
+        if f.name == "x0":
+            return self.cast(f"{self.array('reach_pre')}[0, j]")
+        register = self.program.register(f.name)
+        text = self.element(f.name, {"pre": "j", "post": "i"}.get(f.owner))
+        if self.twin:
+            text = f"({text} * {2.0**register.fmt.frac!r} + {float(f.add)!r})"
+            return f"(f64({text} > 0.0) - f64({text} < 0.0))" if f.sgn else text
+        text = self.cast(f"{self.cast(text)} + {self.cast(f.add)}") if f.add else self.cast(text)
+        if f.sgn:
+            return self.cast(self.cast(f"{text} > 0") + " - " + self.cast(f"{text} < 0"))
+        lo, hi = -(1 << f.bits), (1 << f.bits) - 1
+        if register.lo + f.add < lo or register.hi + f.add > hi:
+            text = self.cast(f"min(max({text}, {self.cast(lo)}), {self.cast(hi)})")
+        return text
+
+    def element(self, name: str, index: str | None) -> str:
+        """An element of a register; index None: of a synapse, in the present row."""
+        array = self.array("w" if self.program.register(name).is_weight else "r_" + name)
+        if index:
+            return f"{array}[0, {index}]"
+        return f"{array}[s]" if self.c.sparse else f"{array}_j[i]"
+
+    # ------------------------------------------------------------ rows
+
+    def _rows(self) -> None:
+        if any(f.name == "x0" for _, t in self.terms for f in _factors(t)):
+            self.array("act"), self.array("reach_pre")
+            self.put("for j in range(n_pre):", "    reach_pre[0, j] = 0")
+            self.put("for k in range(nact[0]):", "    reach_pre[0, act[0, k]] = 1")
+        if not self.twin:
+            self._words()
+            for v, _ in enumerate(self.program.variables):
+                for name in COUNTED.values() if self.counting else ():
+                    self.put(f"{name}_{v} = i64(0)")
+        self.put(*[f"column_{k} = {self.prod}[{k}]" for k, _ in self.terms])
+        self.put("for j in range(n_pre):")
+        self.level += 1
+        for k, term in self.terms:
+            text = self.cast(1)
+            for f in (f for f in _factors(term) if f.owner == "pre"):
+                text = self.cast(f"{text} * {self.value(f)}") if text != self.cast(1) else self.value(f)
+            self.put(f"z_{k} = {text} if live_{k} > 0 else {self.cast(0)}")
+        self.put(f"if {' and '.join(f'z_{k} == 0' for k, _ in self.terms)}:", "    continue")
+        self._row()
+        self.level -= 1
+        self._finish()
+
+    def _words(self) -> None:
+        """What the draws of each variable need: vectors by neuron, a serial array, or one word."""
+        if self.program.sums.rounding != "stochastic":
+            return
+        first = len(self.program.lines)
+        for v, _ in enumerate(self.program.variables):
+            self.put(f"key_{v} = draw_key(seed, place, {first + v}, 0, n)")
+            if self.c.noise == "shared":
+                self.put(f"word_{v} = word(key_{v}, u32(0))")
+            elif self.c.noise == "lfsr":
+                self.put(f"words_{v} = {self.array('prod_serial')}[{v}]", f"fill_lfsr(key_{v}, words_{v})")
+            else:
+                self.put(f"words_{v} = {self.array('prod_words')}[{v}]", f"fill_even(key_{v}, words_{v})")
+
+    def _word(self, v: int) -> str:
+        if self.c.noise == "lane":
+            return f"words_{v}[i] ^ odd_{v}"
+        if self.c.noise == "element":
+            return f"word(words_{v}[i], u32(2 * j + 1))"
+        if self.c.noise == "shared":
+            return f"word_{v}"
+        return f"words_{v}[s]" if self.c.sparse else f"words_{v}[j * n_post + i]"
+
+    def _row(self) -> None:
+        """The loops along row j: the whole row, or the fired neurons."""
+        arrays = sorted({"w" if self.program.register(n).is_weight else "r_" + n for n in self._synaptic()})
+        if not self.c.sparse:
+            self.put(*[f"{self.array(a)}_j = {a}[j]" for a in arrays])
+        if self.c.noise == "lane" and not self.twin and self.program.sums.rounding == "stochastic":
+            self.put(*[f"odd_{v} = word(key_{v}, u32(2 * j + 1))" for v in range(len(self.program.variables))])
+        wide = [k for k, t in self.terms if not any(f.name == "y0" for f in _factors(t))]
+        if self.c.sparse:
+            self.array("ptr"), self.array("tgt")
+            self._loop("for s in range(ptr[j], ptr[j + 1]):", "i = i64(tgt[s])")
+            return
+        if len(wide) == len(self.terms):
+            self._loop("for i in range(n_post):")
+            return
+        if wide:
+            self.put(f"if {' or '.join(f'z_{k} != 0' for k in wide)}:")
+            self.level += 1
+            self._loop("for i in range(n_post):")
+            self.level -= 1
+            self.put("else:")
+            self.level += 1
+        self.array("fidx")
+        self._loop("for k in range(nf[0]):", "i = i64(fidx[0, k])")
+        self.level -= 1 if wide else 0
+
+    def _synaptic(self) -> set[str]:
+        read = {f.name for _, t in self.terms for f in t.factors if f.owner == "syn"}
+        return read | set(self.program.variables)
+
+    def _loop(self, head: str, *first: str) -> None:
+        variables = list(enumerate(self.program.variables))
+        names = [f"{x}_n{v}" for v, _ in variables for x in COUNTED.values()]
+        if self.counting:
+            self.put(*[f"{name} = i32(0)" for name in names])
+        self.put(head)
+        self.level += 1
+        self.put(*first)
+        for v, name in variables:
+            (self._twin_variable if self.twin else self._variable)(v, name)
+        for v, name in variables:
+            self.put(f"{self.element(name, None)} = new_{v}")
+        self.level -= 1
+        if self.counting:
+            self.put(*[f"{x}_{v} += i64({x}_n{v})" for v, _ in variables for x in COUNTED.values()])
+
+    def _exact(self, k: int, term: ProductTerm) -> str:
+        column = self.cast(f"column_{k}[i]")
+        text = self.cast(f"{column} * z_{k}")
+        for f in (f for f in term.factors if f.owner == "syn"):
+            text = self.cast(f"{text} * {self.value(f)}")
+        return text
+
+    def _variable(self, v: int, name: str) -> None:
+        """New value of one variable at one synapse: new_v; counts."""
+        cast, sums, register = self.cast, self.program.sums, self.program.register(name)
+        lo, hi = cast(sums.lo), cast(sums.hi)
+        self.put("old = " + cast(self.element(name, None)), "acc = " + cast(f"old << {cast(sums.frac)}"))
+        self.put("over_e = i32(0)", "lost_e = i32(0)", "met = i32(0)")
+        for k, term in ((k, t) for k, t in self.terms if t.target == name):
+            drop = head_shift(term, sums)
+            self.put(f"e = {self._exact(k, term)}")
+            shifted = cast(f"e >> {cast(drop)}") if drop else "e"
+            shifted = cast(f"{shifted} << {cast(f'left_{k}')}")
+            self.put("p = " + (cast(f"{shifted} >> {cast(f'right_{k}')}") if self.downwards else shifted))
+            self.put("c = " + cast(f"min(max(p, {lo}), {hi})"), "a = " + cast("acc + c"))
+            self.put("acc = " + cast(f"min(max(a, {lo}), {hi})"))
+            if self.counting:
+                self.put("over_e = i32(over_e | i32(c != p) | i32(acc != a))", "nz = i32(e != 0)")
+                self.put("lost_e = i32(lost_e | i32(nz & i32(p == 0)))", "met = i32(met | nz)")
+                self.put(f"done_n{v} = i32(done_n{v} + nz)")
+        self.put(f"q = {self._rounded(v)}")
+        self.put(f"new_{v} = " + cast(f"min(max(q, {cast(register.lo)}), {cast(register.hi)})"))
+        if self.counting:
+            self._count(v)
+
+    def _rounded(self, v: int) -> str:
+        cast, sums = self.cast, self.program.sums
+        added = {"floor": "0", "nearest": str((1 << sums.frac) >> 1)}.get(sums.rounding)
+        if added is None:
+            added = f"u32({self._word(v)}) >> u32({32 - sums.frac})"
+        total = cast(f"acc + {cast(added)}")
+        return cast(f"{total} >> {cast(sums.frac)}")
+
+    def _count(self, v: int) -> None:
+        start = self.cast(f"old << {self.cast(self.program.sums.frac)}")
+        self.put(f"over_e = i32(over_e | i32(new_{v} != q))", f"same = i32(new_{v} == old)")
+        self.put(f"lost_e = i32(i32(lost_e | i32(acc != {start})) & same & i32(over_e == 0))")
+        self.put(f"written_n{v} = i32(written_n{v} + met)", f"over_n{v} = i32(over_n{v} + over_e)")
+        self.put(f"lost_n{v} = i32(lost_n{v} + lost_e)", f"moved_n{v} = i32(moved_n{v} + i32(i32(1) - same))")
+
+    def _twin_variable(self, v: int, name: str) -> None:
+        """The same sum in float64; the weight is clipped at its limits."""
+        register = self.program.register(name)
+        self.put(f"new_{v} = {self.element(name, None)}")
+        for k, term in ((k, t) for k, t in self.terms if t.target == name):
+            self.put(f"new_{v} += {self._exact(k, term)}")
+        if register.is_weight:
+            lsb = float(register.fmt.lsb)
+            self.put(f"new_{v} = min(max(new_{v}, {register.lo * lsb!r}), {register.hi * lsb!r})")
+
+    def _finish(self) -> None:
+        """Add the counters to each variable's row."""
+        if not self.counting:
+            return
+        self.array("lines")
+        for v, _ in enumerate(self.program.variables):
+            for count, name in COUNTED.items():
+                if count == "draws" and self.program.sums.rounding != "stochastic":
+                    continue
+                row = len(self.program.lines) + v
+                self.put(f"lines[{row}, {COUNTS.index(count)}] += {name}_{v}")
+
+
+def _factors(term: ProductTerm) -> list[Factor]:
+    """The factors with the gate as the first (u<k> is tested for the whole section)."""
+    if term.gate[0] == "u":
+        return list(term.factors)
+    return [Factor(term.gate, "pre" if term.gate == "x0" else "post", 1), *term.factors]

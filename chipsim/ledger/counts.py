@@ -1,0 +1,203 @@
+"""Counters by name, and the events of `chip.EVENTS` by layer and purpose.
+
+A connection's events belong to the layer it leads to. Purposes and definitions:
+
+inference   what a network without learning would do as well
+    axon_event               active axons of incoming connections, summed over steps
+    synaptic_event           weights added to an accumulator (fan-out of the active axons)
+    synaptic_event_graded    the same where the axon carries a payload: it needs a multiplication, and
+                             is not counted under synaptic_event
+    spike                    spikes that the layer's neurons fired
+    neuron_update_active     (neuron, step) pairs with a current, membrane, input, bias or refractory
+                             count other than 0; neuron_update_inactive: all other pairs
+    random_draw              draws of a stochastic membrane or current decay
+learning    the lines of the rules on incoming connections; homeostasis
+    weight_update            evaluated updates of a weight: contributions for which `when` held
+    trace_update             the same into axon, neuron and layer registers; one per neuron and sample
+                             where homeostasis moves thresholds
+    tag_update               the same into the other registers of a synapse
+    random_draw              writes that drew a random word
+    table_lookup             lines that read a table
+    micro_op                 all executed lines, temps included, and the homeostasis updates: the engine's
+                             view of the work whose memory writes the *_update events count
+error       the pathway from readouts to third factors: all events of inference, for readout layers and
+            for connections and layers of purpose "error", and of the circuits that serve the layer
+    circuit_add, circuit_multiply, circuit_divide, table_lookup, random_draw
+    error_message            class errors (or rewards) other than 0 that were sent
+
+Products of a sum-of-products engine count like lines, one row per synaptic variable, where every
+product other than 0 is one update and one micro_op.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from chipsim.chip import EVENTS
+from chipsim.microcode.program import COUNTS, BoundRegister
+from chipsim.plan import ConnectionPlan, LayerPlan, Plan
+from chipsim.state import CIRCUIT_COUNTS, CONNECTION_COUNTS, LAYER_COUNTS
+
+CIRCUIT_EVENTS = {
+    "messages": "error_message",
+    "additions": "circuit_add",
+    "multiplications": "circuit_multiply",
+    "divisions": "circuit_divide",
+    "lookups": "table_lookup",
+    "draws": "random_draw",
+}
+Events = dict[str, dict[str, int]]  # purpose -> event -> count
+
+
+def counters(plan: Plan, state: Mapping[str, Any]) -> dict[str, Any]:
+    """All counters of a state (or of an evaluation) as nested dictionaries of int.
+
+    layers       {layer: {LAYER_COUNTS}}
+    connections  {connection: {CONNECTION_COUNTS}}
+    circuits     {layer served: {CIRCUIT_COUNTS}}
+    lines        {connection: [{"line", "section", "text", "target", COUNTS...}]}
+    weights      {connection: {"evaluated", "skipped", "draws", "saturated", "rounded_to_zero",
+                 "changed"}}: the lines into the weight, summed; `changed` counts written elements
+    """
+    rows = {c.name: line_rows(c, state) for c in plan.connections if c.program}
+    return {
+        "layers": {x.name: _named(LAYER_COUNTS, state[f"l{x.index}_stat"]) for x in plan.layers},
+        "connections": {
+            c.name: _named(CONNECTION_COUNTS, state[f"c{c.index}_stat"]) for c in plan.connections
+        },
+        "circuits": {
+            plan.layers[k.layer].name: _named(CIRCUIT_COUNTS, state[f"k{k.index}_stat"])
+            for k in plan.circuits
+        },
+        "lines": rows,
+        "weights": {
+            c.name: _weight_writes(c, rows[c.name]) for c in plan.connections if c.program and c.program.weight
+        },
+    }
+
+
+def line_rows(c: ConnectionPlan, state: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """One row per line of a connection's rule, then one per variable of its products."""
+    table, program = state[f"c{c.index}_lines"], c.program
+    rows = [
+        {
+            "line": line.line,
+            "section": line.section,
+            "text": " ".join(line.text.split()),
+            "target": line.target.name,
+            **_named(COUNTS, table[line.ordinal]),
+        }
+        for line in program.lines
+    ]
+    for k, name in enumerate(program.variables):
+        mine = [p for p in program.products if p.target == name]
+        number = f"{len(mine)} product{'s' * (len(mine) != 1)}"
+        rows.append(
+            {
+                "line": mine[0].line,
+                "section": "on_products",
+                "text": f"{name} += {number}",
+                "target": name,
+                **_named(COUNTS, table[len(program.lines) + k]),
+            }
+        )
+    return rows
+
+
+def _named(names: tuple[str, ...], values: Any) -> dict[str, int]:
+    return {name: int(value) for name, value in zip(names, values, strict=True)}
+
+
+def _weight_writes(c: ConnectionPlan, rows: list[dict[str, Any]]) -> dict[str, int]:
+    into = [row for row in rows if row["target"] == c.program.weight.name]
+    kept = ("skipped", "draws", "saturated", "rounded_to_zero", "changed")
+    return {
+        "evaluated": sum(row["done"] for row in into),
+        **{name: sum(row[name] for row in into) for name in kept},
+    }
+
+
+# ---------------------------------------------------------------- events
+
+
+def event_counts(plan: Plan, state: Mapping[str, Any]) -> dict[str, Events]:
+    """{layer: {purpose: {event: count}}} for every layer but the sources; zeros are left out.
+
+    The definitions are this module's docstring.
+    """
+    counted = counters(plan, state)
+    out = {}
+    for layer in plan.layers:
+        if layer.kind == "source":
+            continue
+        ledger: Events = {"inference": {}, "learning": {}, "error": {}}
+        _neurons(ledger, plan, layer, counted["layers"][layer.name])
+        for index in layer.incoming:
+            c = plan.connections[index]
+            _delivery(ledger[_purpose(c)], counted["connections"][c.name])
+            if c.program:
+                _lines(ledger["learning"], c, counted["lines"][c.name])
+        if layer.circuit is not None:
+            for name, count in counted["circuits"][layer.name].items():
+                if name in CIRCUIT_EVENTS:
+                    _add(ledger["error"], CIRCUIT_EVENTS[name], count)
+        out[layer.name] = {purpose: _ordered(events) for purpose, events in ledger.items()}
+    return out
+
+
+def is_error_layer(plan: Plan, layer: LayerPlan) -> bool:
+    """Whether a layer only serves third factors: a circuit's readout, or fed by error connections alone."""
+    purposes = {_purpose(plan.connections[c]) for c in layer.incoming}
+    return any(k.readout == layer.index for k in plan.circuits) or purposes == {"error"}
+
+
+def _purpose(c: ConnectionPlan) -> str:
+    return "error" if c.purpose == "error" else "inference"
+
+
+def _neurons(ledger: Events, plan: Plan, layer: LayerPlan, counted: Mapping[str, int]) -> None:
+    events = ledger["error" if is_error_layer(plan, layer) else "inference"]
+    _add(events, "spike", counted["spikes"])
+    _add(events, "neuron_update_active", counted["updates_active"])
+    _add(events, "neuron_update_inactive", counted["updates_inactive"])
+    _add(events, "random_draw", counted["draws"])
+    _add(ledger["learning"], "trace_update", counted["threshold_updates"])
+    _add(ledger["learning"], "micro_op", counted["threshold_updates"])
+
+
+def _delivery(events: dict[str, int], counted: Mapping[str, int]) -> None:
+    graded = counted["multiplications"]
+    _add(events, "axon_event", counted["axon_events"])
+    _add(events, "synaptic_event", counted["synaptic_events"] - graded)
+    _add(events, "synaptic_event_graded", graded)
+
+
+def _lines(events: dict[str, int], c: ConnectionPlan, rows: list[dict[str, Any]]) -> None:
+    tables = {line.ordinal for line in c.program.lines if line.form == "table"}
+    for ordinal, row in enumerate(rows):
+        _add(events, "micro_op", row["done"])
+        _add(events, "random_draw", row["draws"])
+        if ordinal in tables:
+            _add(events, "table_lookup", row["done"])
+        stored = _update(c.program.register(row["target"]))
+        if stored:
+            _add(events, stored, row["done"])
+
+
+def _update(register: BoundRegister) -> str | None:
+    """The event of a write into a register; None for a temp, which no memory holds."""
+    if register.is_weight:
+        return "weight_update"
+    if register.temp:
+        return None
+    return "tag_update" if register.owner == "syn" else "trace_update"
+
+
+def _add(events: dict[str, int], event: str, count: int) -> None:
+    if count:
+        events[event] = events.get(event, 0) + count
+
+
+def _ordered(events: dict[str, int]) -> dict[str, int]:
+    return {event: events[event] for event in EVENTS if event in events}

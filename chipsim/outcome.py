@@ -1,0 +1,57 @@
+"""What an experiment hands back of its simulators: counters, digest, energy, weights.
+
+Experiments that run one network many times (seeds, lags, controls) keep one simulator per case and
+add the counters of the others to it; the ledger then counts them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from chipsim.experiment import Context
+from chipsim.run_folder import digest
+from chipsim.simulator import Simulator
+
+
+def add_counters(into: Simulator, other: Simulator) -> None:
+    """Add the counters of another simulator of the same plan; weights and membranes are left alone."""
+    for name, array in into.state.items():
+        if name.endswith(("_stat", "_lines")):
+            array += other.state[name]
+
+
+def outcome(context: Context, sims: Mapping[str, Simulator]) -> dict:
+    """{"digest", "counters", "energy"} of the named simulators; their plastic weights are stored.
+
+    counters are by name; the digest is over all. energy: priced_J is None without any price.
+    """
+    from chipsim.chip import load_chip
+    from chipsim.ledger import counters, summary
+
+    chip = load_chip(context.chip)
+    weights, parts, priced, unpriced = {}, {}, [], {}
+    for label, sim in sims.items():
+        for c in sim.plan.connections:
+            if c.program is not None:
+                name = f"{label}.{c.name}" if len(sims) > 1 else c.name
+                weights[_array_name(name)] = sim.state[f"c{c.index}_w"]
+        energy = summary(sim.plan, chip, sim.state).get("energy") or {}
+        priced.append(energy.get("priced_J"))
+        for purpose, events in (energy.get("unpriced") or {}).items():
+            into = unpriced.setdefault(purpose, {})
+            for event, count in events.items():
+                into[event] = into.get(event, 0) + count
+        parts[label] = sim.digest()
+    context.out.weights(weights)
+    known = [joules for joules in priced if joules is not None]
+    return {
+        "digest": digest(parts),
+        "counters": {label: counters(sim.plan, sim.state) for label, sim in sims.items()},
+        "energy": {"priced_J": sum(known) if known else None, "unpriced": unpriced},
+    }
+
+
+def _array_name(name: str) -> str:
+    """A name that weights.npz takes: letters, digits, `_`, `.` and `-`, beginning with a letter."""
+    text = "".join(c if c.isalnum() or c in "._-" else "_" for c in name.replace("->", "-"))
+    return text if text[0].isalpha() else f"w_{text}"
