@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from chipsim.chip import load_chip
 from chipsim.experiment import Context
+from chipsim.ledger import counters, summary
 from chipsim.run_folder import digest
 from chipsim.simulator import Simulator
 
@@ -25,9 +27,6 @@ def outcome(context: Context, sims: Mapping[str, Simulator]) -> dict:
 
     counters are by name; the digest is over all. energy: priced_J is None without any price.
     """
-    from chipsim.chip import load_chip
-    from chipsim.ledger import counters, summary
-
     chip = load_chip(context.chip)
     weights, parts, priced, unpriced = {}, {}, [], {}
     for label, sim in sims.items():

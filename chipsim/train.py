@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -35,13 +35,6 @@ class Schedule:
     def shift(self, epoch: int) -> int:
         """The shift of an epoch, counted from 1."""
         return self.rate + self.steps[min(epoch, len(self.steps)) - 1]
-
-
-@dataclass
-class History:
-    """One row per epoch: what was measured after it."""
-
-    rows: list[dict] = field(default_factory=list)
 
 
 def scores(outputs: Mapping, readouts: Sequence[str] | None = None) -> np.ndarray:
@@ -117,15 +110,15 @@ def train(
     rate, wall_s, cpu_s (of the learning pass, encoding included).
     """
     rows = []
+    if progress:
+        progress.phase(label)
     for epoch in range(1, schedule.epochs + 1):
         set_rate(sim, schedule.shift(epoch))
-        if progress:
-            progress.phase(f"{label} epoch {epoch}/{schedule.epochs}")
         wall, cpu = time.perf_counter(), time.process_time()
 
         def tick(done: int, total: int) -> None:
             if progress:
-                progress.tick(done, total, saturated=saturated_share(sim))
+                progress.tick(done, total, epoch=epoch, saturated=saturated_share(sim))
 
         learning = learn_epoch(sim, parts.train, encoder, epoch, tick)
         spent = {"wall_s": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu}

@@ -50,7 +50,11 @@ on_products:
 
 def program_text(rng: random.Random) -> str:
     """A rule with 2 to 5 products of its own and lowered lines beside them."""
-    lines = [_product(rng, "t"), _product(rng, "w"), *(_product(rng, rng.choice("wwt")) for _ in range(rng.randint(0, 3)))]
+    lines = [
+        _product(rng, "t"),
+        _product(rng, "w"),
+        *(_product(rng, rng.choice("wwt")) for _ in range(rng.randint(0, 3))),
+    ]
     rng.shuffle(lines)
     text = HEAD.format(
         on_pre=rng.choice(("", "    t -= y >> rate\n", "    w -= y * k\n")),

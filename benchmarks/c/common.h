@@ -34,21 +34,21 @@ static uint32_t draw_key(uint64_t seed, uint32_t place, uint32_t op, uint64_t st
     return finish(mix(mix(h, (uint32_t)step), (uint32_t)(step >> 32)), 24);
 }
 
-/* R[e] = H(key, 2e) and S[e] = H(key, 2e + 1) */
-static void fill_even(uint32_t key, uint32_t *restrict words, int n) {
-    for (int e = 0; e < n; e++) words[e] = word(key, 2u * e);
+/* The top bits of R[e] = H(key, 2e) and of S[e] = H(key, 2e + 1) */
+static inline void fill_even(uint32_t key, uint32_t *restrict words, int n, int bits) {
+    for (int e = 0; e < n; e++) words[e] = word(key, 2u * e) >> (32 - bits);
 }
 
-static void fill_odd(uint32_t key, uint32_t *restrict words, int n) {
-    for (int e = 0; e < n; e++) words[e] = word(key, 2u * e + 1u);
+static inline void fill_odd(uint32_t key, uint32_t *restrict words, int n, int bits) {
+    for (int e = 0; e < n; e++) words[e] = word(key, 2u * e + 1u) >> (32 - bits);
 }
 
 static inline int32_t clip(int32_t x, int32_t lo, int32_t hi) { return x < lo ? lo : x > hi ? hi : x; }
 
 /* x = x * k with stochastic rounding of the 12 dropped bits: a trace of at most 8 bits. */
 static void decay(uint8_t *restrict x, int n, int32_t k, uint32_t key, uint32_t *restrict words) {
-    fill_even(key, words, n);
-    for (int e = 0; e < n; e++) x[e] = (uint8_t)((x[e] * k + (int32_t)(words[e] >> 20)) >> 12);
+    fill_even(key, words, n, 12);
+    for (int e = 0; e < n; e++) x[e] = (uint8_t)((x[e] * k + (int32_t)words[e]) >> 12);
 }
 
 /* x += 1.0, limited */

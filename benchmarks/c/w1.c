@@ -24,7 +24,7 @@ static void reset(void) {
 /* w[j, :] += -d, rounded stochastically */
 static void row_update(int8_t *restrict row, const int32_t *restrict step, const uint32_t *restrict r, uint32_t s) {
     for (int i = 0; i < N_HID; i++) {
-        int32_t q = row[i] + ((step[i] + (int32_t)((r[i] ^ s) >> (32 - DROP))) >> DROP);
+        int32_t q = row[i] + ((step[i] + (int32_t)(r[i] ^ s)) >> DROP);
         row[i] = (int8_t)clip(q, W_LO, W_HI);
     }
 }
@@ -32,28 +32,30 @@ static void row_update(int8_t *restrict row, const int32_t *restrict step, const
 static void on_pre(const int32_t *restrict active, int count, uint64_t n) {
     uint32_t key = draw_key(SEED, 0, 3, n);
     for (int i = 0; i < N_HID; i++) d[i] = -(y[i] * A_MINUS >> 1);
-    fill_even(key, even, N_HID);
+    fill_even(key, even, N_HID, DROP);
     for (int k = 0; k < count; k++) {
         int j = active[k];
-        row_update(w + (size_t)j * N_HID, d, even, word(key, 2u * j + 1u));
+        row_update(w + (size_t)j * N_HID, d, even, word(key, 2u * j + 1u) >> (32 - DROP));
     }
     bump(x, active, count);
+}
+
+/* w[j, fired] += step, rounded stochastically; r[k] belongs to fired[k] */
+static void column_update(int8_t *restrict row, int32_t step, const int32_t *restrict fired, const uint32_t *restrict r,
+                          int count, uint32_t s) {
+    for (int k = 0; k < count; k++) {
+        int32_t q = row[fired[k]] + ((step + (int32_t)(r[k] ^ s)) >> DROP);
+        row[fired[k]] = (int8_t)clip(q, W_LO, W_HI);
+    }
 }
 
 static void on_post(const int32_t *restrict fired, int count, uint64_t n) {
     uint32_t key = draw_key(SEED, 0, 6, n);
     for (int j = 0; j < N_IN; j++) e[j] = x[j] * A_PLUS >> 1;
-    for (int k = 0; k < count; k++) even[fired[k]] = word(key, 2u * fired[k]);
-    fill_odd(key, odd, N_IN);
-    for (int j = 0; j < N_IN; j++) {
-        if (!e[j]) continue;
-        int8_t *row = w + (size_t)j * N_HID;
-        for (int k = 0; k < count; k++) {
-            int i = fired[k];
-            int32_t q = row[i] + ((e[j] + (int32_t)((even[i] ^ odd[j]) >> (32 - DROP))) >> DROP);
-            row[i] = (int8_t)clip(q, W_LO, W_HI);
-        }
-    }
+    for (int k = 0; k < count; k++) even[k] = word(key, 2u * fired[k]) >> (32 - DROP);
+    fill_odd(key, odd, N_IN, DROP);
+    for (int j = 0; j < N_IN; j++)
+        if (e[j]) column_update(w + (size_t)j * N_HID, e[j], fired, even, count, odd[j]);
     bump(y, fired, count);
 }
 

@@ -23,18 +23,32 @@ static void reset(void) {
     clear(&h, N);
 }
 
+/* The synapses of one axon: contiguous weights, scattered targets. */
+static void row_update(int8_t *restrict row, const uint16_t *restrict to, int64_t size, uint32_t s) {
+    for (int64_t k = 0; k < size; k++) {
+        int i = to[k];
+        int32_t q = row[k] + ((d[i] + (int32_t)(even[i] ^ s)) >> DROP);
+        row[k] = (int8_t)clip(q, W_LO, W_HI);
+    }
+}
+
+/* The synapses of one neuron: scattered weights. */
+static void column_update(int8_t *restrict all, int64_t from, int64_t to, uint32_t r) {
+    for (int64_t c = from; c < to; c++) {
+        int j = cpre[c];
+        int64_t s = ptr[j] + crank[c];
+        int32_t q = all[s] + ((e[j] + (int32_t)(r ^ odd[j])) >> DROP);
+        all[s] = (int8_t)clip(q, W_LO, W_HI);
+    }
+}
+
 static void on_pre(int count, uint64_t n) {
     uint32_t key = draw_key(SEED, 0, 3, n);
     for (int i = 0; i < N; i++) d[i] = -(y[i] * A_MINUS >> 1);
-    fill_even(key, even, N);
+    fill_even(key, even, N, DROP);
     for (int k = 0; k < count; k++) {
         int j = active[k];
-        uint32_t s_j = word(key, 2u * j + 1u);
-        for (int64_t s = ptr[j]; s < ptr[j + 1]; s++) {
-            int i = tgt[s];
-            int32_t q = w[s] + ((d[i] + (int32_t)((even[i] ^ s_j) >> (32 - DROP))) >> DROP);
-            w[s] = (int8_t)clip(q, W_LO, W_HI);
-        }
+        row_update(w + ptr[j], tgt + ptr[j], ptr[j + 1] - ptr[j], word(key, 2u * j + 1u) >> (32 - DROP));
     }
     bump(x, active, count);
 }
@@ -42,16 +56,10 @@ static void on_pre(int count, uint64_t n) {
 static void on_post(int count, uint64_t n) {
     uint32_t key = draw_key(SEED, 0, 6, n);
     for (int j = 0; j < N; j++) e[j] = x[j] * A_PLUS >> 1;
-    fill_odd(key, odd, N);
+    fill_odd(key, odd, N, DROP);
     for (int k = 0; k < count; k++) {
         int i = h.list[k];
-        uint32_t r_i = word(key, 2u * i);
-        for (int64_t c = cptr[i]; c < cptr[i + 1]; c++) {
-            int j = cpre[c];
-            int64_t s = ptr[j] + crank[c];
-            int32_t q = w[s] + ((e[j] + (int32_t)((r_i ^ odd[j]) >> (32 - DROP))) >> DROP);
-            w[s] = (int8_t)clip(q, W_LO, W_HI);
-        }
+        column_update(w, cptr[i], cptr[i + 1], word(key, 2u * i) >> (32 - DROP));
     }
     bump(y, h.list, count);
 }

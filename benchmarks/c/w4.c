@@ -51,11 +51,11 @@ static int class_errors(void) {
 }
 
 static void third_factor(uint64_t n) {
-    fill_even(draw_key(SEED, HIDDEN, OP_SIGNAL, n), even, N_HID);
+    fill_even(draw_key(SEED, HIDDEN, OP_SIGNAL, n), even, N_HID, SIGNAL_DROP);
     for (int i = 0; i < N_HID; i++) {
         int32_t total = 0;
         for (int k = 0; k < CLASSES; k++) total += g[i * CLASSES + k] * err[k];
-        m[i] = clip((total + (int32_t)(even[i] >> (32 - SIGNAL_DROP))) >> SIGNAL_DROP, -128, 127);
+        m[i] = clip((total + (int32_t)even[i]) >> SIGNAL_DROP, -128, 127);
     }
 }
 
@@ -63,7 +63,7 @@ static void third_factor(uint64_t n) {
 static void row_update(int8_t *restrict row, const int32_t *restrict step, int32_t p_j, const uint32_t *restrict r,
                        uint32_t s) {
     for (int i = 0; i < N_HID; i++) {
-        int32_t q = row[i] + ((step[i] * p_j + (int32_t)((r[i] ^ s) >> (32 - DROP))) >> DROP);
+        int32_t q = row[i] + ((step[i] * p_j + (int32_t)(r[i] ^ s)) >> DROP);
         row[i] = (int8_t)clip(q, W_LO, W_HI);
     }
 }
@@ -78,8 +78,8 @@ static void learn(uint64_t n) {
     }
     if (!some) return;
     for (int j = 0; j < N_IN; j++) p[j] = clip(a[j] - b[j], -128, 127);
-    fill_even(key, even, N_HID);
-    fill_odd(key, odd, N_IN);
+    fill_even(key, even, N_HID, DROP);
+    fill_odd(key, odd, N_IN, DROP);
     for (int j = 0; j < N_IN; j++)
         if (p[j]) row_update(w + (size_t)j * N_HID, d, p[j], even, odd[j]);
 }

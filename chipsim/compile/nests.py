@@ -363,7 +363,7 @@ class Nest:
             self.site.array("act")
             self.put("for k in range(nact[b]):")
             self.level += 1
-            self.put("j = act[b, k]")
+            self.put("j = u32(act[b, k])")
         else:
             index, size = ("j", "n_pre") if owner == "pre" else ("i", "n_post")
             self.put(f"for {index} in range({size}):")

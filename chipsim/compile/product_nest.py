@@ -16,7 +16,13 @@ from chipsim.microcode.program import COUNTS, BoundProgram, Factor, ProductTerm
 from chipsim.plan import ConnectionPlan, Plan
 
 SCRATCH = ("prod_i32", "prod_i64", "prod_f64", "prod_words", "prod_serial")
-COUNTED = {"done": "done", "draws": "written", "saturated": "over", "rounded_to_zero": "lost", "changed": "moved"}
+COUNTED = {
+    "done": "done",
+    "draws": "written",
+    "saturated": "over",
+    "rounded_to_zero": "lost",
+    "changed": "moved",
+}
 
 
 def product_scratch(c: ConnectionPlan, synapses: int) -> dict[str, np.ndarray]:
@@ -212,7 +218,9 @@ class _Nest:
         if not self.c.sparse:
             self.put(*[f"{self.array(a)}_j = {a}[j]" for a in arrays])
         if self.c.noise == "lane" and not self.twin and self.program.sums.rounding == "stochastic":
-            self.put(*[f"odd_{v} = word(key_{v}, u32(2 * j + 1))" for v in range(len(self.program.variables))])
+            self.put(
+                *[f"odd_{v} = word(key_{v}, u32(2 * j + 1))" for v in range(len(self.program.variables))]
+            )
         wide = [k for k, t in self.terms if not any(f.name == "y0" for f in _factors(t))]
         if self.c.sparse:
             self.array("ptr"), self.array("tgt")

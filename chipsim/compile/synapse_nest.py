@@ -27,7 +27,7 @@ def _open_rows(nest) -> None:
         nest.site.array("act")
         nest.put("for k in range(nact[b]):")
         nest.level += 1
-        nest.put("j = act[b, k]")
+        nest.put("j = u32(act[b, k])")
         if lane_words:
             nest.put(f"odd_j = {nest.one_word('2 * j + 1')}")
         return
@@ -176,7 +176,7 @@ def _row_loop(nest, split, by_column: bool, when_owner: str | None) -> None:
     def body() -> None:
         nest.begin_block()
         if sparse:
-            nest.put("for s in range(ptr[j], ptr[j + 1]):", "    i = tgt[s]")
+            nest.put("for s in range(ptr[j], ptr[j + 1]):", "    i = u32(tgt[s])")
         else:
             nest.put("for i in range(n_post):")
         nest.level += 1
@@ -225,13 +225,13 @@ def _sparse_columns(nest) -> None:
         nest.site.array(x)
     nest.put("for k in range(nf[b]):")
     nest.level += 1
-    nest.put("i = fidx[b, k]")
+    nest.put("i = u32(fidx[b, k])")
     if nest.line.when is None:
         nest.count("done += cptr[i + 1] - cptr[i]")
     nest.begin_block()
     nest.put("for q_ in range(cptr[i], cptr[i + 1]):")
     nest.level += 1
-    nest.put("j = i64(cpre[q_])", "s = ptr[j] + i64(crank[q_])")
+    nest.put("j = u32(cpre[q_])", "s = ptr[j] + i64(crank[q_])")
     if nest.needs_word and nest.site.connection.noise == "lane":
         nest.put("odd_j = odd[j]")
     _column_write(nest, None)
@@ -258,7 +258,7 @@ def _dense_columns(nest) -> None:
         nest.begin_block()
         nest.put("for k in range(nf[b]):")
         nest.level += 1
-        nest.put("i = fidx[b, k]")
+        nest.put("i = u32(fidx[b, k])")
         _column_write(nest, exact)
 
     _along_row(nest, body)
@@ -321,7 +321,7 @@ def _summed(nest) -> None:
         nest.put("odd_j = odd[j]")
     if sparse:
         nest.site.array("ptr"), nest.site.array("tgt")
-        nest.put("for s in range(ptr[j], ptr[j + 1]):", "    i = tgt[s]")
+        nest.put("for s in range(ptr[j], ptr[j + 1]):", "    i = u32(tgt[s])")
     else:
         nest.put("for i in range(n_post):")
     nest.level += 1

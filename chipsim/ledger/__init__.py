@@ -1,9 +1,9 @@
 """From counters to the report: what ran, what it stored, what it costs.
 
-    counts.py    counters by name, and events by layer and purpose
-    memory.py    bits on the chip, bytes on this computer
-    summary.py   everything that a report shows, as one JSON-able dictionary
-    activity.py  how alive each layer is
+counts.py    counters by name, and events by layer and purpose
+memory.py    bits on the chip, bytes on this computer
+summary.py   everything that a report shows, as one JSON-able dictionary
+activity.py  how alive each layer is
 """
 
 from __future__ import annotations

@@ -33,7 +33,9 @@ def activity(
             {
                 "name": x.name,
                 "silent_share": float(np.mean(~np.any(counts > 0, axis=0))) if some else None,
-                "spikes_per_neuron_step": float(np.mean(counts, dtype=np.float64) / n_steps) if some else None,
+                "spikes_per_neuron_step": float(np.mean(counts, dtype=np.float64) / n_steps)
+                if some
+                else None,
                 "surrogate_share": (surrogates or {}).get(x.name),
             }
         )

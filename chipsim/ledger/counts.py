@@ -72,7 +72,9 @@ def counters(plan: Plan, state: Mapping[str, Any]) -> dict[str, Any]:
         },
         "lines": rows,
         "weights": {
-            c.name: _weight_writes(c, rows[c.name]) for c in plan.connections if c.program and c.program.weight
+            c.name: _weight_writes(c, rows[c.name])
+            for c in plan.connections
+            if c.program and c.program.weight
         },
     }
 

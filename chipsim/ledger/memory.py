@@ -14,7 +14,7 @@ from chipsim.state import CIRCUIT_COUNTS, CONNECTION_COUNTS, LAYER_COUNTS, index
 
 MATRICES = "readout and feedback matrices"
 SOFTMAX_ENTRIES, SOFTMAX_BITS = 256, 16  # exp(-i/16) of a softmax readout
-MAKING = 48  # bytes per synapse that making a weight memory takes for a moment, about
+MAKING = 32  # bytes per synapse that making a weight memory takes for a moment (measured)
 MEGABYTE = 1_000_000
 
 Item = dict[str, Any]
@@ -170,9 +170,12 @@ def check_memory(plan: Plan, events_bytes: int = 0, *, copies: int = 1) -> None:
     if free is None or needed <= free:
         return
     largest = max(plan.connections, key=lambda c: synapses(plan, c), default=None)
-    place = f"; its largest connection is {largest.name}, {synapses(plan, largest)} synapses" if largest else ""
+    place = (
+        f"; its largest connection is {largest.name}, {synapses(plan, largest)} synapses" if largest else ""
+    )
     raise LimitError(
-        f"the run needs about {needed // MEGABYTE} MB of memory, this computer has {free // MEGABYTE} MB free{place}",
+        f"the run needs about {needed // MEGABYTE} MB of memory, this computer has "
+        f"{free // MEGABYTE} MB free{place}",
         remedy="use a smaller or sparse network, fewer contexts, or fewer samples at a time",
     )
 

@@ -52,7 +52,8 @@ def summary(
     out: dict[str, Any] = {
         "experiment": experiment,
         "rule": ", ".join(dict.fromkeys(p.name for p in programs)) or None,
-        "noise": ", ".join(dict.fromkeys(c.noise for c in plan.connections if c.program)) or chip.noise_default,
+        "noise": ", ".join(dict.fromkeys(c.noise for c in plan.connections if c.program))
+        or chip.noise_default,
         "version": __version__,
         "seed": plan.seed,
         "chip": {"name": chip.name, "fidelity": chip.fidelity, "engine": _engine(plan, chip)},

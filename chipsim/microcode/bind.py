@@ -16,7 +16,7 @@ from chipsim.microcode.banks import bind_registers, check_rounding
 from chipsim.microcode.bounds import LIMIT_BITS, exact_bound
 from chipsim.microcode.lower import lower
 from chipsim.microcode.operands import Folder
-from chipsim.microcode.program import BoundLine, BoundProgram, Note, Program
+from chipsim.microcode.program import BoundLine, BoundProgram, Program
 from chipsim.microcode.source import Source
 
 ENGINES = ("lines", "sum_of_products")

@@ -10,6 +10,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from chipsim.microcode.bounds import lane_bits
+from chipsim.microcode.lower import lowering_table
 from chipsim.microcode.program import COMPARISONS, BoundLine, BoundProgram, Note
 from chipsim.microcode.verify import verify
 
@@ -25,7 +26,7 @@ def listing(bound: BoundProgram, use) -> str:
     """The program as aligned plain text; `use` is what it was bound with."""
     parts = [_head(bound, use), _registers(bound, use), _operands(bound), _program(bound, use)]
     if bound.products:
-        parts.append(_products(bound))
+        parts.append(lowering_table(bound).rstrip())
     parts.append(_notes([*bound.notes, *(verify(bound, use) if bound.lines else ())]))
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -206,13 +207,6 @@ def runs(line: BoundLine, use) -> str:
     if line.when is not None:
         text += f", {'not ' * line.when_not}{line.when.name}"
     return text
-
-
-def _products(bound: BoundProgram) -> str:
-    rows = []
-    for p in bound.products:
-        rows.append("  " + " ".join(str(getattr(p, "text", p)).split()))
-    return "products\n" + "\n".join(rows)
 
 
 def _notes(notes: list[Note]) -> str:

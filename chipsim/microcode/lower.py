@@ -125,7 +125,9 @@ def _program(bound: BoundProgram, chip, work: Lowering, sums: Sums) -> BoundProg
     temps = {x.target.name for x in lines if x.target.temp}
     registers = [r for r in bound.registers if not r.temp or r.name in temps]
     notes = list(bound.notes)
-    notes += [Note("approximated", row.line, row.how) for row in work.table() if row.verdict == "approximated"]
+    notes += [
+        Note("approximated", row.line, row.how) for row in work.table() if row.verdict == "approximated"
+    ]
     params = []
     for p in bound.params:
         lo, hi = work.ranges.get(p.name, (p.lo, p.hi))

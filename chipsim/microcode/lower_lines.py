@@ -33,6 +33,13 @@ PROGRAM = "the neuron's program"
 FOLDED = "folded into the products"
 
 
+def _copy(x: BoundLine, o: Operand, register: BoundRegister) -> BoundLine:
+    """The line `register = o` in the place of line x."""
+    plain = dict(negate=False, shift=0, shift_param=None, shift_sign=0, when=None, when_not=False, table=None)
+    plain.update(text=f"{register.name} = {o.name}", exact_bound=max(-register.lo, register.hi))
+    return replace(x, target=register, mode="=", form="scale", a=o, b=None, **plain)
+
+
 class Lowering:
     """Collects what becomes of a program. After all `line` and `product` calls: `table()` has the
     verdicts, `needed()` the lines that are left, `products`, `sent` and `ranges` the rest."""
@@ -96,8 +103,8 @@ class Lowering:
         if alone and x.section == section and x.mode == "+=" and self.impulse(x):
             return self._stays(x, "impulse of a trace register")
         if t.owner == "post" and x.section in ("on_membrane", "on_third_factor"):
-            raise Refused(f"chip {self.chip.name} computes nothing per neuron but its own membrane and traces")
-        raise Refused(f"a trace decays by a constant and takes an impulse at its {whose} spikes, nothing else")
+            raise Refused(f"chip {self.chip.name} computes nothing per neuron but membrane and traces")
+        raise Refused(f"a trace decays by a constant and takes an impulse at its {whose} spikes")
 
     def _stays(self, x: BoundLine, how: str) -> tuple[str, str, list]:
         self.kept.append(x)
@@ -172,7 +179,9 @@ class Lowering:
             return [Term(1, (Atom("x0", "pre", BIT, x.ordinal),))]
         if o.source == "post.spike":
             return [Term(1, (Atom("y0", "post", BIT, x.ordinal),))]
-        if x.section == "on_third_factor" and (o.source == "reward" or o.owner == "post" and self.programmable):
+        if x.section == "on_third_factor" and (
+            o.source == "reward" or o.owner == "post" and self.programmable
+        ):
             return [Term(1, (self._send(o, x),))]
         if o.kind == "input":
             raise Refused(f"'{o.name}' ({o.source}) is no factor of a product in {x.section}")
@@ -195,11 +204,7 @@ class Lowering:
                 name, "post", False, fmt, "trunc", "saturate", 0, False, True, True, fmt.lo, fmt.hi
             )
             self.sent[name] = register
-            copy = replace(
-                x, target=register, mode="=", form="scale", a=o, b=None, negate=False, shift=0, shift_param=None,
-                shift_sign=0, when=None, when_not=False, table=None, text=f"{name} = {o.name}",
-                exact_bound=max(-fmt.lo, fmt.hi),
-            )  # fmt: skip
+            copy = _copy(x, o, register)
             self.kept.append(copy)
             self._copies[o.name] = (name, len(self.kept))
         return Atom(name, "post", o.fmt, x.ordinal, sent=True, reward=o.source == "reward")
@@ -287,7 +292,8 @@ class Lowering:
                 notes.append(f"'{atom.name}' is read after line {y.line}, not before")
                 continue
             notes.append(
-                f"'{atom.name}' before line {y.line} is read as {atom.name} - {raw} raw, too low once it is at its limit"
+                f"'{atom.name}' before line {y.line} is read as {atom.name} - {raw} raw, "
+                "too low once it is at its limit"
             )
             spike = GATES[section]
             if spike == gate:
@@ -314,17 +320,15 @@ class Lowering:
 
     def count_traces(self) -> None:
         """Refuse more post factors than the synapse has y registers."""
-        rewards = {name for name, (copy, _) in self._copies.items() if self._is_reward(name)}
-        rewards = {self._copies[name][0] for name in rewards} if not self.programmable else set()
-        used = dict.fromkeys(f.name for p in self.products for f in p.factors if f.owner == "post" and f.name != "y0")
-        names = [name for name in used if name not in rewards]
+        inputs = {i.name for i in self.bound.inputs if i.source == "reward" and not self.programmable}
+        apart = {"y0", *(copy for name, (copy, _) in self._copies.items() if name in inputs)}
+        used = dict.fromkeys(f.name for p in self.products for f in p.factors if f.owner == "post")
+        names = [name for name in used if name not in apart]
         limit = self.chip.learning.products.traces_post
         if len(names) > limit:
-            reason = f"{len(names)} values per neuron ({', '.join(names)}) reach the synapses; the chip has {limit}"
+            reason = f"{len(names)} values per neuron reach the synapses ({', '.join(names)}); "
+            reason += f"the chip has {limit}"
             self.rows.append((None, Lowered(0, self.bound.name, "refused", reason)))
-
-    def _is_reward(self, name: str) -> bool:
-        return any(i.name == name and i.source == "reward" for i in self.bound.inputs)
 
     def needed(self) -> list[BoundLine]:
         """The kept lines without temps that nothing kept reads."""

@@ -104,7 +104,8 @@ class Scaler:
         missing = self.sums.exponent_min - exponent
         if gate[0] == "u":
             raise Refused(
-                f"{float(real):.3g} needs the exponent {exponent}; the engine's smallest is {self.sums.exponent_min}"
+                f"{float(real):.3g} needs the exponent {exponent}; "
+                f"the engine's smallest is {self.sums.exponent_min}"
             )
         wanted = self._head(factors) + missing + self.sums.head - self.sums.mantissa_bits
         owner = "pre" if gate == "x0" else "post"

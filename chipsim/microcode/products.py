@@ -131,7 +131,9 @@ def _variable(plan, c, state, clock: Clock, wiring: Wiring, old: np.ndarray, job
             over |= limited or clipped
             lost |= p == 0
         draw = top_bits(word(s), sums.frac) if sums.rounding == "stochastic" else 0
-        value, saturated, _ = limit(shift_round(acc, sums.frac, sums.rounding, draw), register.lo, register.hi, "saturate")
+        value, saturated, _ = limit(
+            shift_round(acc, sums.frac, sums.rounding, draw), register.lo, register.hi, "saturate"
+        )
         over |= saturated
         counts[DONE] += len(moving)
         counts[DRAWS] += sums.rounding == "stochastic"

@@ -1,0 +1,92 @@
+"""Weights in a run folder, and their way back: also onto another chip, requantised, the loss stated."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from chipsim.errors import RunError
+from chipsim.fixed import Format
+from chipsim.run_folder import Run, RunFolder
+from chipsim.simulator import Simulator
+from chipsim.state import storage
+
+
+def learned_arrays(sim: Simulator) -> dict[str, tuple[str, Format | None]]:
+    """State arrays that a run stores -> (what they are, format): weights, thresholds, logit shifts."""
+    named: dict[str, tuple[str, Format | None]] = {}
+    for c in sim.plan.connections:
+        named[f"c{c.index}_w"] = (f"weights of {c.name}", c.weight)
+    for x in sim.plan.layers:
+        if x.kind == "lif":
+            named[f"l{x.index}_thr"] = (f"thresholds of {x.name}", x.v_fmt)
+    for k in sim.plan.circuits:
+        if k.kind == "readout":
+            named[f"k{k.index}_shift"] = (f"logit shift of {sim.plan.layers[k.readout].name}", None)
+    return named
+
+
+def store_weights(out: RunFolder, sim: Simulator) -> None:
+    """Write weights.npz; the manifest says what each array is and its format."""
+    named = learned_arrays(sim)
+    out.weights({name: sim.state[name] for name in named})
+    out.note(arrays={name: {"what": what, "format": str(fmt) if fmt else None} for name, (what, fmt) in named.items()})
+
+
+def restore_weights(sim: Simulator, run: Run) -> list[str]:
+    """Put a run's learned arrays into a simulator, requantised to its formats (nearest, saturating).
+
+    Returns one line per array that changed: share changed, largest error, saturated share. Raises
+    RunError where the run is of another network.
+    """
+    arrays, declared = run.weights(), run.manifest.get("arrays") or {}
+    lines = []
+    for name, (what, fmt) in learned_arrays(sim).items():
+        if name not in arrays or declared.get(name, {}).get("what") != what:
+            raise RunError(
+                f"the run has no {what}",
+                where=str(run.path),
+                remedy="start from a run of the same network (same hidden sizes, same rule connections)",
+            )
+        if arrays[name].shape != sim.state[name].shape:
+            raise RunError(
+                f"{what} have shape {arrays[name].shape}, this network needs {sim.state[name].shape}",
+                where=str(run.path),
+            )
+        if fmt is None:
+            sim.state[name][:] = arrays[name]
+            continue
+        source = Format.parse(declared[name]["format"])
+        raw, lost = _requantised(arrays[name].astype(np.int64), source, fmt)
+        sim.state[name][:] = raw.astype(storage(fmt) if name[0] == "c" else np.int32)
+        if lost:
+            lines.append(f"requantised {what}: {source} -> {fmt}, {lost}")
+    return lines + _shift_lines(sim, declared)
+
+
+def _requantised(raw: np.ndarray, source: Format, target: Format) -> tuple[np.ndarray, str]:
+    """`fixed.requantise` for an array, and what was lost in words ('' for nothing)."""
+    drop = source.frac - target.frac
+    moved = raw << -drop if drop <= 0 else (raw + (1 << (drop - 1))) >> drop
+    kept = np.clip(moved, target.lo, target.hi)
+    error = np.abs(kept * 2.0**-target.frac - raw * 2.0**-source.frac)
+    if not error.any():
+        return kept, ""
+    return kept, (
+        f"{(error > 0).mean():.1%} of the values changed, largest error {error.max():.3g}, "
+        f"{(kept != moved).mean():.1%} saturated"
+    )
+
+
+def _shift_lines(sim: Simulator, declared: dict) -> list[str]:
+    """Logit shifts follow the membrane's fraction bits when these differ between the chips."""
+    lines = []
+    for k in sim.plan.circuits:
+        if k.kind != "readout":
+            continue
+        layer = sim.plan.layers[k.layer]
+        text = declared.get(f"l{layer.index}_thr", {}).get("format")
+        if text and (moved := layer.v_fmt.frac - Format.parse(text).frac):
+            shift = sim.state[f"k{k.index}_shift"]
+            shift[0] = max(0, int(shift[0]) + moved)
+            lines.append(f"logit shift of {layer.name} moved by {moved} with the membrane's fraction bits")
+    return lines

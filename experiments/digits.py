@@ -1,0 +1,35 @@
+"""Handwritten digits (scikit-learn, 8x8): two hidden layers learn on chip, each from its own readout.
+
+DECOLLE (Kaiser, Mostafa, Neftci 2020) with softmax error and one update per sample, on integer cores:
+64-256-128, 8-bit weights, 20 steps of regular rate code, split 60/15/25 by the seed. Controls: a linear
+readout of the same spikes, frozen hidden layers, and the float twin of the same program.
+Expected: test 0.965 to 0.985 (5 seeds), the twin within 0.01. About 10 s once compiled.
+Scaled down: the paper's nets are convolutional and trained on event data for hundreds of epochs.
+"""
+
+from chipsim.data import digits
+from chipsim.data.split import split_three
+from chipsim.supervised import SupervisedSettings, evaluate_stored, run_supervised
+
+RULES = ("decolle",)
+CHIPS = ("loihi2", "ideal")
+
+
+class Settings(SupervisedSettings):
+    """The defaults; see `chipsim.supervised.SupervisedSettings` for what each means."""
+
+    epochs: int = 24
+    rate: int = 5
+    rate_steps: tuple[int, ...] = (0,) * 12 + (1,) * 6 + (2,)
+
+
+def run(context):
+    """Train, score, compare, count."""
+    images = digits()
+    parts = split_three(images, context.seed)
+    return run_supervised(context, parts, {"digits": images.sha256})
+
+
+def evaluate(context):
+    """Score stored weights on the test split of the same seed."""
+    return evaluate_stored(context, split_three(digits(), context.seed))
