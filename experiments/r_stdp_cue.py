@@ -10,7 +10,7 @@ Compared: the same network with shuffled rewards (the very rewards of the learni
 order), so that only the coincidence of answer and reward is gone.
 Expected: share of trials in which A wins, in the last block: 90 to 100 %; shuffled around 50 % (single
 runs 10 to 90 %: with a reward without meaning the weights drift). Seeds: `replicas` runs, from --seed on.
-Run time: 10 s on 2 cores, 20 s where everything is compiled first.
+Run time: 15 s on 2 cores, 25 s where everything is compiled first.
 Scaled down: 60 axons and 40 neurons for 1000 neurons; 200 trials of 2 s; the amplitudes are four times
 those of the rule, so that a tag of 9 bits holds what is left of it after 1.5 s.
 """
@@ -47,7 +47,7 @@ class Settings(ExperimentSettings):
 
     trials: int = Field(200, ge=20, le=100_000, description="cues shown")
     blocks: int = Field(8, ge=2, le=100, description="blocks of the success curve")
-    replicas: int = Field(3, ge=1, le=100, description="runs with seeds seed, seed+1, ...")
+    replicas: int = Field(5, ge=1, le=100, description="runs with seeds seed, seed+1, ...")
     trial_ms: int = Field(2000, ge=200, le=20_000, description="length of a trial")
     reward_ms: tuple[int, int] = Field((500, 1500), description="earliest and latest reward after the cue")
     rate: int = Field(3, ge=0, le=16, description="rate shift of the weight")

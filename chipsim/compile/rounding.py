@@ -127,8 +127,6 @@ def counted(line: BoundLine, lane: str, mask: str | None, how: str = "each") -> 
         lost = "(E != 0) & (new == old)"
     else:
         lost = "(E != 0) & (new == old) & (new == q)"
-    if line.form == "random":
-        lost = "False"
     return [
         f"over = i32(over + i32((new != q){low}))",
         f"lost = i32(lost + i32(({lost}){low}))",

@@ -92,7 +92,10 @@ def step_text(bound: BoundProgram, use, script: Iterable[Moment] = DEFAULT_SCRIP
         note = " (skipped)" if op.skipped else ""
         text = " ".join(op.text.split()) + note
         rows.append((step, op.section, op.ordinal, text, op.target, raw, f"{real:.6g}", f"{twin:.6g}"))
-    return table(rows, "r r  rrr", indent="") + "\n"
+    text = table(rows, "r r  rrr", indent="") + "\n"
+    if bound.products:
+        text += "the products at each step's end are not walked; --engine lines walks the rule's own lines\n"
+    return text
 
 
 class _Walk:
