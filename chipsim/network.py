@@ -187,9 +187,13 @@ class Network:
         error: str = "softmax",
         logit_scale: float = 4.0,
         tau_ms: float = math.inf,
-        gain: float = 1.0,
+        spread: float = 1.0,
     ) -> str:
-        """A fixed random readout of a layer whose error comes back through its own transpose (DECOLLE)."""
+        """A fixed random readout of a layer whose error comes back through its own transpose (DECOLLE).
+
+        Its weights are uniform in +-spread; at 1.0 they use the whole range of their format, so that
+        errors keep their resolution on the way back.
+        """
         if error not in ("softmax", "smooth_l1"):
             raise NetworkError(
                 f"unknown error '{error}'{did_you_mean(error, ('softmax', 'smooth_l1'))}",
@@ -197,7 +201,7 @@ class Network:
                 remedy="use softmax or smooth_l1",
             )
         name = self.integrator(f"{layer}.readout", classes, tau_v_ms=tau_ms)
-        self.connect(layer, name, gain=gain, purpose="error")
+        self.connect(layer, name, spread=spread, purpose="error")
         self.circuits.append(
             Circuit(
                 len(self.circuits),

@@ -1,4 +1,4 @@
-"""What an experiment hands back of its simulators: counters, digest, energy, weights.
+"""Begin and end of an experiment of one's own making: memory; counters, digest, energy, weights.
 
 Experiments that run one network many times (seeds, lags, controls) keep one simulator per case and
 add the counters of the others to it; the ledger then counts them all.
@@ -10,9 +10,23 @@ from collections.abc import Mapping
 
 from chipsim.chip import load_chip
 from chipsim.experiment import Context
-from chipsim.ledger import counters, summary
+from chipsim.errors import SettingError
+from chipsim.ledger import check_memory, counters, summary
+from chipsim.report.units import engineering
 from chipsim.run_folder import digest
 from chipsim.simulator import Simulator
+
+
+def begin(context: Context, sim: Simulator, copies: int = 1) -> None:
+    """Say what memory `copies` of this simulator take; refuse more than is free, and a `--from` run.
+
+    Raises LimitError or SettingError, before any work.
+    """
+    if context.start is not None:
+        raise SettingError("this experiment begins with its own weights", remedy="leave out --from")
+    check_memory(sim.plan, copies=copies)
+    size = copies * sum(array.nbytes for array in sim.state.values())
+    context.progress.line(f"memory      {engineering(size, 'B')} of state")
 
 
 def add_counters(into: Simulator, other: Simulator) -> None:

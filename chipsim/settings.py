@@ -11,16 +11,30 @@ import math
 from collections.abc import Iterable
 from typing import Any, get_origin
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 
 from chipsim.errors import SettingError, did_you_mean
+from chipsim.fixed import Format
 
 
 class ExperimentSettings(BaseModel):
-    """A base for settings: unknown keys refused, values frozen, defaults checked."""
+    """A base for settings: unknown keys refused, values frozen, defaults checked.
+
+    Texts of a field `formats` must be register formats such as u7.4.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+    @field_validator("formats", check_fields=False)
+    @classmethod
+    def _formats(cls, formats: dict[str, str]) -> dict[str, str]:
+        for name, text in formats.items():
+            try:
+                Format.parse(text)
+            except ValueError as error:
+                raise ValueError(f"{name}.format: {error}") from None
+        return formats
 
 
 def make_settings(model: type[BaseModel], assignments: Iterable[str]) -> BaseModel:

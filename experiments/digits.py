@@ -19,8 +19,8 @@ class Settings(SupervisedSettings):
     """The defaults; see `chipsim.supervised.SupervisedSettings` for what each means."""
 
     epochs: int = 24
-    rate: int = 5
-    rate_steps: tuple[int, ...] = (0,) * 12 + (1,) * 6 + (2,)
+    rate: int = 8
+    rate_steps: tuple[int, ...] = (0,) * 12 + (1,)
 
 
 def run(context):

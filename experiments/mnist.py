@@ -20,7 +20,7 @@ class Settings(SupervisedSettings):
     """The defaults; see `chipsim.supervised.SupervisedSettings` for what each means."""
 
     epochs: int = 5
-    rate: int = 7
+    rate: int = 10
     rate_steps: tuple[int, ...] = (0, 1, 2, 3, 4)
 
 

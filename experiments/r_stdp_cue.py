@@ -27,7 +27,7 @@ from chipsim.data.words import draw_keys, words_one
 from chipsim.experiment import Context
 from chipsim.fixed import Format
 from chipsim.network import Network
-from chipsim.outcome import add_counters, outcome
+from chipsim.outcome import add_counters, begin, outcome
 from chipsim.plot import COLOURS, save
 from chipsim.plot.style import axes_for, house
 from chipsim.settings import ExperimentSettings
@@ -51,7 +51,7 @@ class Settings(ExperimentSettings):
     trial_ms: int = Field(2000, ge=200, le=20_000, description="length of a trial")
     reward_ms: tuple[int, int] = Field((500, 1500), description="earliest and latest reward after the cue")
     rate: int = Field(3, ge=0, le=16, description="rate shift of the weight")
-    bits: int = Field(8, ge=2, le=16, description="weight width")
+    bits: int = Field(8, alias="weight.bits", ge=2, le=16, description="weight width")
     noise_hz: float = Field(10.0, ge=0, le=500, description="noise spikes per response neuron")
     cue_noise: float = Field(0.4, ge=0, le=1, description="share of response neurons hit by noise at a cue")
     params: dict[str, float] = Field({"a_plus": 0.4, "a_minus": 0.48}, description="constants of the rule")
@@ -70,6 +70,7 @@ class Outcome:
 def run(context: Context) -> dict:
     """Learning and shuffled runs of all replicas; success by block, a figure, the counters."""
     settings = context.settings
+    begin(context, build(context, context.seed), copies=2)
     curves: dict[str, list[list[float]]] = {"reward follows A": [], "shuffled reward": []}
     sims: dict[str, Simulator] = {}
     for replica in range(settings.replicas):
@@ -173,7 +174,9 @@ def trial_events(settings: Settings, seed: int, trial: int) -> tuple[dict[str, n
     return {"cue": cue, "noise": noisy}, (answered, min(max(reward, answered), length - 2))
 
 
-def part(sim: Simulator, events: dict[str, np.ndarray], lo: int, hi: int, reward: float | None = None) -> None:
+def part(
+    sim: Simulator, events: dict[str, np.ndarray], lo: int, hi: int, reward: float | None = None
+) -> None:
     """Run on over steps lo..hi-1 of a trial; a reward in each of them, if one is given."""
     if hi > lo:
         chosen = {name: Events.from_dense(dense[None, lo:hi]) for name, dense in events.items()}

@@ -62,7 +62,7 @@ static void deliver(const int8_t *restrict w, int n, const int32_t *restrict lis
     for (; k + 4 <= count; k += 4) {
         const int8_t *restrict a = w + (size_t)list[k] * n, *restrict b = w + (size_t)list[k + 1] * n;
         const int8_t *restrict c = w + (size_t)list[k + 2] * n, *restrict d = w + (size_t)list[k + 3] * n;
-        for (int i = 0; i < n; i++) acc[i] += (a[i] + b[i]) + (c[i] + d[i]);
+        for (int i = 0; i < n; i++) acc[i] += a[i] + b[i] + c[i] + d[i];
     }
     for (; k < count; k++) {
         const int8_t *restrict a = w + (size_t)list[k] * n;
@@ -78,30 +78,47 @@ static inline int32_t leaked(int32_t v, int32_t k) {
 }
 
 typedef struct {
-    int32_t *acc, *v, *vc, *list, *count;
+    int32_t *acc, *u, *v, *vc, *list, *count;
     uint8_t *fired;
 } Layer;
 
-/* Leak, integrate, compare, reset; returns the number of spikes, their neurons in list. */
-static int fire(Layer *l, int n, int32_t threshold) {
-    int32_t *restrict acc = l->acc, *restrict v = l->v, *restrict vc = l->vc, *restrict count = l->count;
-    uint8_t *restrict fired = l->fired;
+/* Leak, integrate, compare, reset. With K_U the input first enters a leaky current; SOFT subtracts
+ * the threshold. Branch-free, so that it vectorises. */
+static inline void neurons(int n, int32_t threshold, int32_t *restrict acc, int32_t *restrict u, int32_t *restrict v,
+                           int32_t *restrict vc, int32_t *restrict count, uint8_t *restrict fired) {
     for (int i = 0; i < n; i++) {
         int32_t a = clip(acc[i], V_LO >> ACC_SHIFT, V_HI >> ACC_SHIFT) << ACC_SHIFT;
+#ifdef K_U
+        a = clip(leaked(u[i], K_U) + a, V_LO, V_HI);
+        u[i] = a;
+#endif
         int32_t c = clip(leaked(v[i], K_V) + a, V_LO, V_HI);
         int32_t f = c >= threshold;
         acc[i] = 0;
         vc[i] = c;
-        v[i] = f ? 0 : c;
+#ifdef SOFT
+        v[i] = c - (threshold & -f);
+#else
+        v[i] = c & (f - 1);
+#endif
         fired[i] = (uint8_t)f;
         count[i] += f;
     }
+}
+
+static inline int compact(int n, const uint8_t *restrict fired, int32_t *restrict list) {
     int spikes = 0;
     for (int i = 0; i < n; i++) {
-        l->list[spikes] = i;
+        list[spikes] = i;
         spikes += fired[i];
     }
     return spikes;
+}
+
+/* Phase 5 of a layer; returns the number of spikes, their neurons in list. */
+static int fire(Layer *l, int n, int32_t threshold) {
+    neurons(n, threshold, l->acc, l->u, l->v, l->vc, l->count, l->fired);
+    return compact(n, l->fired, l->list);
 }
 
 static void *zeros(size_t count, size_t size) {
@@ -111,12 +128,12 @@ static void *zeros(size_t count, size_t size) {
 }
 
 static Layer layer(int n) {
-    Layer l = {zeros(n, 4), zeros(n, 4), zeros(n, 4), zeros(n + 1, 4), zeros(n, 4), zeros(n, 1)};
+    Layer l = {zeros(n, 4), zeros(n, 4), zeros(n, 4), zeros(n, 4), zeros(n + 1, 4), zeros(n, 4), zeros(n, 1)};
     return l;
 }
 
 static void clear(Layer *l, int n) {
-    memset(l->acc, 0, 4 * n), memset(l->v, 0, 4 * n), memset(l->vc, 0, 4 * n), memset(l->count, 0, 4 * n);
+    memset(l->acc, 0, 4 * n), memset(l->u, 0, 4 * n), memset(l->v, 0, 4 * n), memset(l->vc, 0, 4 * n), memset(l->count, 0, 4 * n);
 }
 
 static const char *folder;

@@ -1,0 +1,31 @@
+"""What every experiment file says about itself, and that only fitting rules run."""
+
+from __future__ import annotations
+
+import pytest
+
+from chipsim.experiment import declared, load_experiment
+from chipsim.library import entries
+
+WRONG = {
+    "stdp_window": "decolle",
+    "stdp_digits": "r_stdp",
+    "r_stdp_cue": "stdp_pair",
+    "rounding_noise": "stdp_pair",
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_the_docstring_tells_what_a_reader_needs(name):
+    doc = load_experiment(name).doc
+    for word in ("Paper", "Compared", "Expected", "eed", "Run time", "Scaled down"):
+        assert word in doc, f"{name} does not say: {word}"
+    assert len(doc.splitlines()[0]) <= 110
+
+
+@pytest.mark.parametrize(("name", "rule"), WRONG.items())
+def test_a_rule_that_does_not_fit_is_refused_with_those_that_do(chipsim, name, rule):
+    done = chipsim("run", name, "--rule", rule)
+    assert done.status == 2 and "does not fit" in done.err
+    for fitting in declared(entries("experiment")[name]).rules:
+        assert fitting in done.err
