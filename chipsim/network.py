@@ -150,7 +150,9 @@ class Network:
             if layer.name == name:
                 return layer
         known = [layer.name for layer in self.layers]
-        raise NetworkError(f"no layer '{name}'{did_you_mean(name, known)}", remedy=f"layers: {', '.join(known)}")
+        raise NetworkError(
+            f"no layer '{name}'{did_you_mean(name, known)}", remedy=f"layers: {', '.join(known)}"
+        )
 
     def connection(self, name: str) -> Connection:
         """The connection named `pre->post` (or its own name)."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from chipsim.chip import load_chip
-from chipsim.experiment import Context
 from chipsim.errors import SettingError
+from chipsim.experiment import Context
 from chipsim.ledger import check_memory, counters, summary
 from chipsim.report.units import engineering
 from chipsim.run_folder import digest

@@ -96,7 +96,9 @@ class Simulator:
         events = _as_events(events)
         arrays, count, steps = event_arrays(self.plan, events)
         if count != self.plan.contexts:
-            raise DataError(f"{count} samples for {self.plan.contexts} contexts", remedy="one sample a context")
+            raise DataError(
+                f"{count} samples for {self.plan.contexts} contexts", remedy="one sample a context"
+            )
         rewards = self._raw_rewards(rewards, count, steps)
         labels = label_array(labels, count)
         block = 1 if self.probes else steps
@@ -104,7 +106,14 @@ class Simulator:
         while done < steps:
             stop = min(done + block, steps)
             start_time = time.perf_counter()
-            self._advance(arrays, labels, rewards, np.arange(count), (self._ts + done + 1, self._ts + stop, steps, self._ts), learn)
+            self._advance(
+                arrays,
+                labels,
+                rewards,
+                np.arange(count),
+                (self._ts + done + 1, self._ts + stop, steps, self._ts),
+                learn,
+            )
             if not self.probes:
                 block = _next_block(stop - done, time.perf_counter() - start_time)
             done = stop
@@ -152,7 +161,15 @@ class Simulator:
             )
         rewards = self._raw_rewards(rewards, count, steps)
         outs = self._blocks(
-            self.kernels, self.state, arrays, label_array(labels, count), rewards, order, steps, True, on_block
+            self.kernels,
+            self.state,
+            arrays,
+            label_array(labels, count),
+            rewards,
+            order,
+            steps,
+            True,
+            on_block,
         )
         self._check_strict()
         return self.kernels.named(outs)
@@ -207,7 +224,16 @@ class Simulator:
             out = kernels.outputs(stop - done)
             start = time.perf_counter()
             kernels.advance(
-                state, arrays, labels, rewards, order, (done, stop), (1, steps, steps), learn=learn, fresh=True, outs=out
+                state,
+                arrays,
+                labels,
+                rewards,
+                order,
+                (done, stop),
+                (1, steps, steps),
+                learn=learn,
+                fresh=True,
+                outs=out,
             )
             block = _next_block(block, time.perf_counter() - start)
             outs.append(out)
@@ -253,17 +279,23 @@ class Simulator:
                 known = {k: v for k, v in known.items() if f"l{x.index}_{v[0]}" in self.state}
                 if tail in known:
                     return f"l{x.index}_{known[tail][0]}", known[tail][1]
-                raise SettingError(f"no '{tail}' in layer '{head}'{did_you_mean(tail, known)}", remedy=", ".join(known))
+                raise SettingError(
+                    f"no '{tail}' in layer '{head}'{did_you_mean(tail, known)}", remedy=", ".join(known)
+                )
         for c in self.plan.connections:
             if c.name == head:
                 if tail == "w":
                     return f"c{c.index}_w", c.weight
-                registers = [r for r in (c.program.registers if c.program else ()) if not r.is_weight and not r.temp]
+                registers = [
+                    r for r in (c.program.registers if c.program else ()) if not r.is_weight and not r.temp
+                ]
                 for r in registers:
                     if r.name == tail:
                         return f"c{c.index}_r_{tail}", r.fmt
                 names = ["w", *(r.name for r in registers)]
-                raise SettingError(f"no '{tail}' in '{head}'{did_you_mean(tail, names)}", remedy=", ".join(names))
+                raise SettingError(
+                    f"no '{tail}' in '{head}'{did_you_mean(tail, names)}", remedy=", ".join(names)
+                )
         names = [x.name for x in self.plan.layers] + [c.name for c in self.plan.connections]
         raise SettingError(f"nothing is named '{head}'{did_you_mean(head, names)}", remedy=", ".join(names))
 
@@ -314,7 +346,9 @@ class Simulator:
     def restore(self, snapshot: Mapping[str, np.ndarray]) -> None:
         """Take a snapshot of the same plan. Raises DataError where arrays differ."""
         if set(snapshot) - {"ts"} != set(self.state):
-            raise DataError("the snapshot is of another network", remedy="build the same network, rules and chip")
+            raise DataError(
+                "the snapshot is of another network", remedy="build the same network, rules and chip"
+            )
         for name, array in self.state.items():
             if array.shape != snapshot[name].shape or array.dtype != snapshot[name].dtype:
                 raise DataError(f"the snapshot's {name} is {snapshot[name].shape}, the state's {array.shape}")

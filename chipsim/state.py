@@ -144,7 +144,9 @@ def _sparse_index(state: State, p: str, sparse: tuple, c: ConnectionPlan) -> tup
     rank = (np.arange(len(targets)) - indptr[pre])[by_post]
     state[p + "ptr"] = indptr
     state[p + "tgt"] = targets.astype(index_type(c.n_post))
-    state[p + "cptr"] = np.concatenate([[0], np.cumsum(np.bincount(targets, minlength=c.n_post))]).astype(np.int64)
+    state[p + "cptr"] = np.concatenate([[0], np.cumsum(np.bincount(targets, minlength=c.n_post))]).astype(
+        np.int64
+    )
     state[p + "cpre"] = pre[by_post].astype(index_type(c.n_pre))
     state[p + "crank"] = rank.astype(index_type(c.n_post))
     return (len(targets),)

@@ -29,7 +29,11 @@ def store_weights(out: RunFolder, sim: Simulator) -> None:
     """Write weights.npz; the manifest says what each array is and its format."""
     named = learned_arrays(sim)
     out.weights({name: sim.state[name] for name in named})
-    out.note(arrays={name: {"what": what, "format": str(fmt) if fmt else None} for name, (what, fmt) in named.items()})
+    out.note(
+        arrays={
+            name: {"what": what, "format": str(fmt) if fmt else None} for name, (what, fmt) in named.items()
+        }
+    )
 
 
 def restore_weights(sim: Simulator, run: Run) -> list[str]:

@@ -38,7 +38,7 @@ from chipsim.float_twin import twin_of
 from chipsim.microcode.syntax import load_rule, parse_rule
 from chipsim.network import Network
 from chipsim.noise import NOISES
-from chipsim.outcome import add_counters, outcome
+from chipsim.outcome import add_counters, begin, outcome
 from chipsim.plot import rounding_noise, save
 from chipsim.settings import ExperimentSettings
 from chipsim.simulator import Simulator
@@ -82,8 +82,14 @@ def run(context: Context) -> dict:
     for kind in settings.noises:
         if kind not in NOISES:
             raise SettingError(f"noise '{kind}'", remedy=f"one of {', '.join(NOISES)}")
+    if context.noise is not None:
+        raise SettingError(
+            "--noise: this experiment compares them", remedy=f"leave it out; --set noises={context.noise}"
+        )
     images = digits() if settings.limit is None else digits().take(np.arange(settings.limit))
     context.out.note(data={images.name: images.sha256})
+    widest = replace(context, settings=own_settings(settings, max(settings.bits)))
+    begin(context, simulator(widest, images.n_pixels, images.classes), copies=4 * len(settings.bits))
     results, twins, sims = trainings(context, images)
     direct = {kind: rectangle(context, kind) for kind in settings.noises}
     save(rounding_noise(results, twin=float(np.mean(twins))), context.out.figure("rounding_noise.png"))
@@ -156,12 +162,17 @@ def encoder_of(seed: int) -> Encoder:
     return Encoder(steps=20, seed=seed)
 
 
+def own_settings(settings: Settings, bits: int) -> SupervisedSettings:
+    """The settings of the network that every training shares."""
+    return SupervisedSettings.model_validate({"hidden": settings.hidden, "weight.bits": bits})
+
+
 def trained(
     context: Context, parts: Parts, seed: int, kind: str, rule: str, bits: int, *, twin: bool = False
 ) -> Simulator:
     """One network, calibrated on training samples and trained for all epochs."""
     settings = context.settings
-    own = SupervisedSettings.model_validate({"hidden": settings.hidden, "weight.bits": bits})
+    own = own_settings(settings, bits)
     sim = simulator(
         replace(context, settings=own, seed=seed, noise=kind, rule=rule),
         parts.train.n_pixels,

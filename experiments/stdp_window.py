@@ -35,7 +35,7 @@ from chipsim.fixed import Format
 from chipsim.microcode.program import BoundProgram, BoundRegister, Program
 from chipsim.microcode.syntax import load_rule
 from chipsim.network import Network
-from chipsim.outcome import add_counters, outcome
+from chipsim.outcome import add_counters, begin, outcome
 from chipsim.plot import save, stdp_window
 from chipsim.settings import ExperimentSettings
 from chipsim.simulator import Simulator
@@ -97,7 +97,9 @@ def run(context: Context) -> dict:
     ideal = written(program)
     lag = np.arange(-settings.max_lag, settings.max_lag + 1)
     rows, sims = [], {}
-    for case in cases(context, program, ideal):
+    todo = list(cases(context, program, ideal))
+    begin(context, network(context, program, todo[0], np.repeat(lag, min(TOGETHER, settings.seeds)), 0)[0])
+    for case in todo:
         sim, change = measure(context, program, case, lag)
         form = case.scale * ideal.change(lag)
         bound = error_bound(sim.plan.connection(PLASTIC).program, case, ideal, lag, settings.seeds)
@@ -167,25 +169,11 @@ def rate_shift(bits: int, pairings: int, window: Window) -> int:
 
 def measure(context: Context, program: Program, case: Case, lag: np.ndarray) -> tuple[Simulator, np.ndarray]:
     """The simulator (with the counters of all) and float[lags, seeds] changes in LSB."""
-    chip, seeds = load_chip(context.chip), context.settings.seeds
+    seeds, kept, parts = context.settings.seeds, None, []
     context.progress.phase(case.label)
-    kept, parts = None, []
     for number, first in enumerate(range(0, seeds, TOGETHER)):
         count = min(TOGETHER, seeds - first)
-        net, events = pairs(np.repeat(lag, count), case, context.rule, chip.step.min_delay)
-        sim = Simulator(
-            net,
-            chip,
-            {context.rule: program},
-            seed=context.seed * 2**32 + number,
-            weight_bits=case.bits,
-            noise=context.noise,
-            engine=context.engine,
-            fit=context.fit,
-            strict=context.strict,
-        )
-        if not (first or context.progress_told):
-            begin(context, sim)
+        sim, events = network(context, program, case, np.repeat(lag, count), number)
         before = sim.weights(PLASTIC)
         spikes = sim.present(events, order=np.zeros(case.pairings, int))["counts"]["post"]
         if not (spikes == 1).all():
@@ -200,6 +188,26 @@ def measure(context: Context, program: Program, case: Case, lag: np.ndarray) -> 
         kept = sim
         context.progress.tick(first + count, seeds)
     return kept, np.concatenate(parts, axis=1)
+
+
+def network(
+    context: Context, program: Program, case: Case, lag: np.ndarray, number: int
+) -> tuple[Simulator, dict[str, Events]]:
+    """The number-th network: one pair for each entry of lag, and the events of one pairing."""
+    chip = load_chip(context.chip)
+    net, events = pairs(lag, case, context.rule, chip.step.min_delay)
+    sim = Simulator(
+        net,
+        chip,
+        {context.rule: program},
+        seed=context.seed * 2**32 + number,
+        weight_bits=case.bits,
+        noise=context.noise,
+        engine=context.engine,
+        fit=context.fit,
+        strict=context.strict,
+    )
+    return sim, events
 
 
 def pairs(lag: np.ndarray, case: Case, rule: str, delay: int) -> tuple[Network, dict[str, Events]]:

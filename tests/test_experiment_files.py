@@ -29,3 +29,12 @@ def test_a_rule_that_does_not_fit_is_refused_with_those_that_do(chipsim, name, r
     assert done.status == 2 and "does not fit" in done.err
     for fitting in declared(entries("experiment")[name]).rules:
         assert fitting in done.err
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_from_is_refused_where_it_would_be_ignored(chipsim, here, name):
+    from chipsim.run_folder import RunFolder
+
+    RunFolder.create("earlier", here / "earlier").finish()
+    done = chipsim("run", name, "--from", here / "earlier")
+    assert done.status == 2 and "leave out --from" in done.err

@@ -16,8 +16,8 @@ TINY = (
     "noises=lane,shared",
     "nearest=false",
     "seeds=1",
-    "epochs=3",
-    "hidden=16",
+    "epochs=10",
+    "hidden=32",
     "draws=800",
 )
 
@@ -34,6 +34,11 @@ def test_only_the_weight_rounds_to_nearest(tmp_path):
 def test_an_unknown_noise_is_refused_before_any_work(chipsim):
     done = chipsim("run", "rounding_noise", "--set", "noises=lane,pink")
     assert done.status == 2 and "noise 'pink'" in done.err and "lane, element, shared" in done.err
+
+
+def test_the_noise_of_the_command_line_is_refused_not_ignored(chipsim):
+    done = chipsim("run", "rounding_noise", "--noise", "element")
+    assert done.status == 2 and "--set noises=element" in done.err
 
 
 @pytest.mark.slow

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from chipsim.data.builtin import digits
+from chipsim.data.encode import Encoder, encode
 from chipsim.experiment import load_experiment
+from chipsim.reference import reference_present
 
 SMALL = ("--set", "limit=500", "--set", "neurons=30", "--set", "epochs=2", "--set", "twin=false")
 
@@ -54,6 +57,22 @@ def test_learning_beats_frozen_weights_and_is_the_same_twice(chipsim):
     line = {row["text"]: row for row in found["counters"]["network"]["lines"]["pixels->winners"]}
     spikes = found["counters"]["network"]["layers"]["winners"]["spikes"]
     assert line["y += 1"]["done"] == spikes > 300
+
+
+@pytest.mark.parametrize("chip", ["ideal", "loihi2"])
+def test_the_interpreter_learns_the_same_network(parts, chip):
+    """Recurrent inhibition, refractory neurons and homeostasis together, bit for bit."""
+    settings = parts["Settings"](neurons=10, steps=16, threshold=30.0)
+    context = SimpleNamespace(settings=settings, seed=3, rule="stdp_pair", chip=chip, noise=None, engine=None,
+                              fit="refuse", strict=False)  # fmt: skip
+    events = encode(parts["with_complement"](digits().take(np.arange(8))), Encoder("latency", steps=16))
+    compiled, plain = parts["build"](context), parts["build"](context)
+    before = plain.weights(parts["PLASTIC"]).copy()
+    compiled.present(events)
+    reference_present(plain.plan, plain.state, events, None)
+    assert compiled.digest() == plain.digest()
+    assert (compiled.weights(parts["PLASTIC"]) != before).any()
+    assert np.ptp(compiled.read("winners.threshold")) > 0
 
 
 @pytest.mark.slow

@@ -32,7 +32,9 @@ HERE = Path(__file__).parent
 def cache_folder() -> Path:
     """Where generated kernels are kept; created if missing. RunError where it cannot be written."""
     given = os.environ.get("CHIPSIM_CACHE")
-    base = Path(given) if given else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "chipsim"
+    base = (
+        Path(given) if given else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "chipsim"
+    )
     try:
         base.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=base):

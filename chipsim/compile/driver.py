@@ -100,7 +100,9 @@ class Driver:
             self.put("nf = 0", "if g + b < hi:")
             self.level += 1
             cell = "order[g + b] * T + ts - ts0 - 1"
-            self.put(f"nf = load_events(events[{3 * e}], events[{3 * e + 1}], {cell}, hist_{k}[b], nf_{k}[b:b + 1])")
+            self.put(
+                f"nf = load_events(events[{3 * e}], events[{3 * e + 1}], {cell}, hist_{k}[b], nf_{k}[b:b + 1])"
+            )
             if layer.payload_bits > 1:
                 self.put(f"load_payload(events[{3 * e}], events[{3 * e + 2}], {cell}, l{k}_pay[h_{k}, b])")
             self.level -= 1
@@ -129,7 +131,9 @@ class Driver:
     @staticmethod
     def _reads_spike(program: BoundProgram | None) -> bool:
         return program is not None and any(
-            x is not None and x.source == "pre.spike" for line in program.lines for x in (line.a, line.b, line.when)
+            x is not None and x.source == "pre.spike"
+            for line in program.lines
+            for x in (line.a, line.b, line.when)
         )
 
     def _dense_spikes(self, c: ConnectionPlan) -> None:
@@ -244,7 +248,7 @@ class Driver:
     def _reward(self, layer: LayerPlan, x: CircuitPlan) -> None:
         self.put("for b in range(B):")
         scale = f" * {float(x.signal_fmt.lsb)!r}" if self.twin else ""
-        self.put("    for i in range(l{0}_m.shape[1]):".format(layer.index))
+        self.put(f"    for i in range(l{layer.index}_m.shape[1]):")
         self.put(f"        l{layer.index}_m[b, i] = x_rew[b]{scale}")
         if self.counting and not self.twin:
             self.put(f"    k{x.index}_stat[0] += i64(x_rew[b] != 0)")
@@ -253,7 +257,12 @@ class Driver:
         k, y = x.index, x.readout
         self.put("for b in range(B):")
         self.level += 1
-        self.put(f"err = k{k}_err[b]", "lab = labels[order[g + b]] if g + b < hi else -1", "if lab < 0:", "    clear1(err)")
+        self.put(
+            f"err = k{k}_err[b]",
+            "lab = labels[order[g + b]] if g + b < hi else -1",
+            "if lab < 0:",
+            "    clear1(err)",
+        )
         self.put("else:")
         if self.twin:
             target = 4 if x.error == "softmax" else 7
@@ -301,7 +310,11 @@ class Driver:
         if not any(x.circuit is not None for x in layers):
             return
         u = self.plan.update
-        due = "ts - ts0 == T" if u.kind == "end" else f"ts > {u.burn_in} and (ts - {u.burn_in}) % {u.every} == 0"
+        due = (
+            "ts - ts0 == T"
+            if u.kind == "end"
+            else f"ts > {u.burn_in} and (ts - {u.burn_in}) % {u.every} == 0"
+        )
         self.put(f"due = learn and ({due})", "if due:")
         self.level += 1
         for layer in reversed(layers):

@@ -36,7 +36,12 @@ def span(operand: Operand, program: BoundProgram) -> tuple[int, int]:
 
 
 def exact_value(
-    line: BoundLine, program: BoundProgram, atom: Callable[[Operand], str], threshold: str, lane: str, v_fmt: Format
+    line: BoundLine,
+    program: BoundProgram,
+    atom: Callable[[Operand], str],
+    threshold: str,
+    lane: str,
+    v_fmt: Format,
 ) -> Exact:
     """The integer E of a line (definition 5) as text over `lane` casts, sign of -= not included."""
     if line.form == "scale":
@@ -90,7 +95,13 @@ def _aligned(line: BoundLine, program: BoundProgram, atom: Callable, lane: str) 
 
 
 def _table(
-    table: BoundTable, a: Operand, atom: Callable, threshold: str, lane: str, program: BoundProgram, v_fmt: Format
+    table: BoundTable,
+    a: Operand,
+    atom: Callable,
+    threshold: str,
+    lane: str,
+    program: BoundProgram,
+    v_fmt: Format,
 ) -> Exact:
     """Sum of steps: branch-free, so that the loop around it vectorises."""
     lo, hi = span(a, program)

@@ -70,7 +70,12 @@ def _body(layer: LayerPlan, counting: bool) -> list[str]:
                 if counting:
                     out.append("        stat[6] += n")
     if counting:
-        out += ["        busy = i32(0)", "        over_a = i32(0)", "        over_u = i32(0)", "        over_v = i32(0)"]
+        out += [
+            "        busy = i32(0)",
+            "        over_a = i32(0)",
+            "        over_u = i32(0)",
+            "        over_v = i32(0)",
+        ]
     out.append("        for i in range(n):")
     return out + ["            " + x for x in _neuron(layer, lane, counting)] + _totals(counting)
 

@@ -19,7 +19,11 @@ def start_sample(d) -> None:
         if d._reads_spike(c.program):
             d.put(f"clear2(x_c{c.index}_spk)")
         for r in c.program.registers:
-            if not r.keep and not r.temp and (r.owner in ("pre", "post") or r.per_context and r.owner == "syn"):
+            if (
+                not r.keep
+                and not r.temp
+                and (r.owner in ("pre", "post") or r.per_context and r.owner == "syn")
+            ):
                 axes = 3 if r.owner == "syn" and not c.sparse else 2
                 d.put(f"set{axes}(c{c.index}_r_{r.name}, {_initial(r, d.twin)})")
     _sample_sections(d, "on_sample_start")

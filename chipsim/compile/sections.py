@@ -24,7 +24,15 @@ def parts(c: ConnectionPlan) -> list[tuple[str, str, tuple[BoundLine, ...]]]:
     """(function suffix, section, lines) of every non-empty section; third factors are split."""
     found = []
     program = c.program
-    for section in ("on_sample_start", "on_step", "on_pre", "on_membrane", "on_post", "on_epoch", "on_sample_end"):
+    for section in (
+        "on_sample_start",
+        "on_step",
+        "on_pre",
+        "on_membrane",
+        "on_post",
+        "on_epoch",
+        "on_sample_end",
+    ):
         if program.section(section):
             found.append((section, section, program.section(section)))
     lines = program.section("on_third_factor")
@@ -36,7 +44,13 @@ def parts(c: ConnectionPlan) -> list[tuple[str, str, tuple[BoundLine, ...]]]:
 
 
 def section_function(
-    plan: Plan, c: ConnectionPlan, suffix: str, section: str, lines: tuple[BoundLine, ...], counting: bool, twin: bool
+    plan: Plan,
+    c: ConnectionPlan,
+    suffix: str,
+    section: str,
+    lines: tuple[BoundLine, ...],
+    counting: bool,
+    twin: bool,
 ) -> Function:
     """Generate one section of one connection."""
     site = Site(c, plan.contexts, counting, twin)
@@ -47,7 +61,12 @@ def section_function(
     head = _prelude(site, plan, c, suffix, section)
     arrays = tuple(sorted(site.used))
     arguments = ", ".join(COMMON + arrays)
-    text = [f"@jit_inner\ndef NAME({arguments}):", f'    """{section} of rule {c.program.name}."""', *head, *body]
+    text = [
+        f"@jit_inner\ndef NAME({arguments}):",
+        f'    """{section} of rule {c.program.name}."""',
+        *head,
+        *body,
+    ]
     if len(text) == 2:
         text.append("    pass")
     return Function(f"{c.program.name}_{suffix}", arrays, "\n".join(text) + "\n")
@@ -66,7 +85,10 @@ class Functions(dict):
 
     def text(self) -> list[str]:
         """Sources of all different functions."""
-        return [source.replace("def NAME(", f"def {name}(", 1) for source, name in self.__dict__.get("named", {}).items()]
+        return [
+            source.replace("def NAME(", f"def {name}(", 1)
+            for source, name in self.__dict__.get("named", {}).items()
+        ]
 
 
 def _prelude(site: Site, plan: Plan, c: ConnectionPlan, suffix: str, section: str) -> list[str]:
@@ -146,16 +168,29 @@ def _clear(site: Site, c: ConnectionPlan, section: str) -> list[str]:
         if size is None:
             out += [f"    clear{2 if c.sparse else 3}({array})"]
         else:
-            out += ["    for b in range(B):", f"        for e in range({size}):", f"            {array}[b, e] = 0"]
+            out += [
+                "    for b in range(B):",
+                f"        for e in range({size}):",
+                f"            {array}[b, e] = 0",
+            ]
     if section == "on_third_factor":
         for name in sorted({x.target.name for x in lines if x.target.publish}):
             array = site.array("r_" + name)
-            out += ["    for b in range(B):", "        for e in range(n_post):", f"            {array}[b, e] = 0"]
+            out += [
+                "    for b in range(B):",
+                "        for e in range(n_post):",
+                f"            {array}[b, e] = 0",
+            ]
         out += ["    if some == 0:", "        return"]
     return out
 
 
 def _read_temps(c: ConnectionPlan, lines: tuple[BoundLine, ...]) -> set[str]:
     names = {r.name for r in c.program.registers if r.temp}
-    read = {x.name for line in lines for x in (line.a, line.b, line.when) if x is not None and x.kind == "register"}
+    read = {
+        x.name
+        for line in lines
+        for x in (line.a, line.b, line.when)
+        if x is not None and x.kind == "register"
+    }
     return names & read

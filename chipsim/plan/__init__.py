@@ -1,0 +1,132 @@
+"""A network on a chip, in integers: what the step, the kernels and the interpreter work from.
+
+`plan(network, chip, ...)` folds every real number into the chip's formats, binds the rules and
+orders the layers. A plan holds no state; `state.py` makes the arrays.
+
+Formats of a layer: weights s<b>.<b-1> times w_range (a power of two); its membrane and current have
+the frac of its finest 8-bit weight plus the chip's guard bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from chipsim.errors import NetworkError
+from chipsim.fixed import Format
+from chipsim.microcode.program import Note, Program
+from chipsim.network import Network
+from chipsim.plan.circuits import check_circuits, fold_circuit, logit_shift
+from chipsim.plan.connections import fold_connection
+from chipsim.plan.layers import finish_layers, fold_layers, weight_formats
+from chipsim.plan.limits import check_limits
+from chipsim.plan.types import (
+    DECAY_FRAC,
+    DEFAULT_ORDER,
+    REWARD,
+    THIRD_FACTOR,
+    CircuitPlan,
+    ConnectionPlan,
+    LayerPlan,
+    Plan,
+    Update,
+)
+
+__all__ = [
+    "DECAY_FRAC",
+    "DEFAULT_ORDER",
+    "REWARD",
+    "THIRD_FACTOR",
+    "CircuitPlan",
+    "ConnectionPlan",
+    "LayerPlan",
+    "Plan",
+    "Update",
+    "logit_shift",
+    "plan",
+]
+
+
+def plan(
+    network: Network,
+    chip: object,
+    rules: Mapping[str, Program] | Callable[[str], Program] | None = None,
+    *,
+    seed: int = 0,
+    update: Update = Update(),
+    contexts: int = 1,
+    weight_bits: int | None = None,
+    noise: str | None = None,
+    engine: str | None = None,
+    fit: str = "refuse",
+    strict: bool = False,
+    formats: Mapping[str, Format] | None = None,
+    params: Mapping[str, object] | None = None,
+) -> Plan:
+    """Fold a network into a chip's integers and bind its rules.
+
+    rules maps the names used in connections to parsed programs (or is a function that loads one).
+    formats, params override registers and parameters of every rule; a connection's own `settings`
+    ({"params": ..., "formats": ...}) come on top. Raises NetworkError, LimitError, RuleError.
+    """
+    order = _order(network, chip)
+    bits = weight_formats(network, chip, weight_bits)
+    layers = fold_layers(network, chip, bits)
+    notes: list[Note] = []
+    connections = []
+    for c in network.connections:
+        use = dict(
+            formats=formats or {},
+            params=params or {},
+            contexts=contexts,
+            engine=engine,
+            fit=fit,
+            strict=strict,
+        )
+        connections.append(
+            fold_connection(network, chip, c, bits[c.index], layers[c.post], rules, update, noise, use, notes)
+        )
+    circuits = tuple(fold_circuit(x, connections, layers) for x in network.circuits)
+    layers = finish_layers(network, layers, connections, circuits)
+    check_circuits(layers, connections)
+    check_limits(network, chip, layers, connections)
+    return Plan(
+        chip=chip.name,
+        fidelity=chip.fidelity,
+        engine=engine or chip.engine,
+        layers=tuple(layers),
+        connections=tuple(connections),
+        circuits=circuits,
+        order=order,
+        phases=tuple(chip.step.order),
+        walk=chip.step.walk,
+        update=update,
+        seed=seed,
+        dt_ms=network.dt_ms,
+        contexts=contexts,
+        strict=strict,
+        notes=tuple(notes),
+        network=network,
+    )
+
+
+def _order(network: Network, chip: object) -> tuple[int, ...]:
+    """Layers so that every connection with delay 0 leads forward (definition 1)."""
+    low = chip.step.min_delay
+    ahead = {layer.index: set() for layer in network.layers}
+    for c in network.connections:
+        if max(c.delay, low) == 0 and c.delays is None:
+            ahead[c.post].add(c.pre)
+    done: list[int] = []
+    while len(done) < len(network.layers):
+        ready = [i for i in ahead if i not in done and ahead[i] <= set(done)]
+        if not ready:
+            left = [
+                c.name
+                for c in network.connections
+                if c.delay == 0 and c.post not in done and c.pre not in done
+            ]
+            raise NetworkError(
+                f"a cycle without delay: {', '.join(left)}", remedy="give one of them delay=1 or more"
+            )
+        done.append(min(ready))
+    return tuple(done)

@@ -1,0 +1,43 @@
+"""Third factors in integers."""
+
+from __future__ import annotations
+
+import math
+
+from chipsim.errors import NetworkError
+from chipsim.fixed import Format
+from chipsim.network import Circuit
+from chipsim.plan.types import REWARD, THIRD_FACTOR, CircuitPlan, ConnectionPlan, LayerPlan
+
+
+def fold_circuit(x: Circuit, connections: list[ConnectionPlan], layers: list[LayerPlan]) -> CircuitPlan:
+    if x.kind == "reward":
+        return CircuitPlan(x.index, "reward", x.layer, -1, -1, "", 0, REWARD, REWARD, REWARD.frac, "floor")
+    weight = connections[x.connection].weight
+    return CircuitPlan(
+        x.index,
+        "readout",
+        x.layer,
+        x.readout,
+        x.connection,
+        x.error,
+        logit_shift(x.logit_scale, layers[x.readout].v_fmt, x.error),
+        signal_frac=weight.frac + THIRD_FACTOR.frac,
+    )
+
+
+def logit_shift(scale: float, v: Format, error: str) -> int:
+    """The right shift that stands for a logit scale (a power of two): softmax reads its table of
+    exp(-d/16) at d = (max - y) >> shift; smooth_l1 compares y >> shift with 1.0 = 128."""
+    target = 4 if error == "softmax" else THIRD_FACTOR.frac
+    return max(0, v.frac - target - round(math.log2(scale)))
+
+
+def check_circuits(layers: list[LayerPlan], connections: list[ConnectionPlan]) -> None:
+    for c in connections:
+        if c.program and c.program.needs_third_factor and layers[c.post].circuit is None:
+            raise NetworkError(
+                f"rule '{c.program.name}' needs a third factor and layer '{layers[c.post].name}' has no circuit",
+                where=c.name,
+                remedy=f"add net.readout('{layers[c.post].name}', classes=...) or net.reward(...)",
+            )

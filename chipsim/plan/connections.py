@@ -1,0 +1,125 @@
+"""Connections in integers: delays, write limits, noise, and the rule bound to the chip."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+from chipsim.errors import LimitError, SettingError, did_you_mean
+from chipsim.fixed import Format
+from chipsim.microcode.program import BoundProgram, Note, Program
+from chipsim.network import Connection, Network
+from chipsim.plan.types import REWARD, THIRD_FACTOR, ConnectionPlan, LayerPlan, Update
+
+
+def _load(name: str, rules: object) -> Program:
+    if callable(rules):
+        return rules(name)
+    if rules and name in rules:
+        return rules[name]
+    known = list(rules or ())
+    raise SettingError(
+        f"no program for rule '{name}'{did_you_mean(name, known)}",
+        remedy="pass it in rules={name: load_rule(name)}",
+    )
+
+
+def fold_connection(
+    network: Network,
+    chip: object,
+    c: Connection,
+    weight: Format,
+    layer: LayerPlan,
+    rules: object,
+    update: Update,
+    noise: str | None,
+    use: dict,
+    notes: list[Note],
+) -> ConnectionPlan:
+    pre, post = network.layers[c.pre], network.layers[c.post]
+    low = chip.step.min_delay
+    delay = max(c.delay, low)
+    high = chip.step.max_delay
+    if high is not None and delay > high:
+        raise LimitError(
+            f"delay {delay}; the chip's largest is {high}", where=f"{c.name} on chip {chip.name}"
+        )
+    if delay != c.delay:
+        notes.append(Note("approximated", 0, f"{c.name}: delay {c.delay} raised to the chip's minimum {low}"))
+    w_lo = weight.lo if c.w_min is None else max(weight.lo, math.ceil(c.w_min / float(weight.lsb)))
+    w_hi = weight.hi if c.w_max is None else min(weight.hi, math.floor(c.w_max / float(weight.lsb)))
+    kind = noise or chip.noise_default
+    if kind not in chip.noises:
+        raise LimitError(
+            f"noise '{kind}'{did_you_mean(kind, chip.noises)}",
+            where=f"chip {chip.name}",
+            remedy=f"one of {', '.join(chip.noises)}",
+        )
+    graded = pre.payload_bits > 1
+    program = None
+    if c.rule is not None:
+        program = _bind(network, chip, c, weight, w_lo, w_hi, layer, rules, update, use)
+        notes.extend(program.notes)
+    fan_in = pre.size if c.sparse is None else max(1, round(len(c.sparse[1]) / max(1, post.size)))
+    spread = c.gain * math.sqrt(3.0 / fan_in) if c.spread is None else c.spread
+    # where fire comes before arrive, a spike of step t is on its axon in step t (min_delay 1)
+    fired_first = chip.step.order.index("fire") < chip.step.order.index("arrive")
+    return ConnectionPlan(
+        index=c.index,
+        name=c.name,
+        pre=c.pre,
+        post=c.post,
+        n_pre=pre.size,
+        n_post=post.size,
+        sparse=c.sparse is not None,
+        weight=weight,
+        w_lo=w_lo,
+        w_hi=w_hi,
+        shift=layer.acc_frac - weight.frac,
+        graded=graded,
+        delay=delay,
+        asked=c.delay,
+        lookback=_lookback(delay, pre.kind == "source", fired_first),
+        synapse_delays=c.delays is not None,
+        program=program,
+        noise=kind,
+        purpose=c.purpose,
+        spread=spread,
+    )
+
+
+def _lookback(delay: int, from_source: bool, fired_first: bool) -> int:
+    """Steps between a spike's entry in the history and its arrival. External events are on their
+    axon in their own step when the connection's delay is the chip's smallest."""
+    return delay - 1 if fired_first else delay
+
+
+def _bind(network, chip, c, weight, w_lo, w_hi, layer, rules, update, use) -> BoundProgram:
+    from chipsim.microcode.bind import Use, bind
+
+    own = c.settings
+    pre = network.layers[c.pre]
+    reward_only = any(x.kind == "reward" and x.layer == c.post for x in network.circuits)
+    return bind(
+        _load(c.rule, rules),
+        chip,
+        Use(
+            weight=weight,
+            w_lo=w_lo,
+            w_hi=w_hi,
+            v=layer.v_fmt,
+            spike=Format(False, pre.payload_bits, 0),
+            third_factor=REWARD if reward_only else THIRD_FACTOR,
+            reward=REWARD,
+            dt_ms=Fraction(network.dt_ms),
+            n_pre=pre.size,
+            n_post=network.layers[c.post].size,
+            contexts=use["contexts"],
+            formats={**use["formats"], **own.get("formats", {})},
+            params={**use["params"], **own.get("params", {})},
+            strict=use["strict"],
+            fit=use["fit"],
+            engine=use["engine"],
+            end_of_sample=update.kind == "end",
+        ),
+    )

@@ -1,0 +1,147 @@
+"""Layers in integers: formats, decays, thresholds; sizes that depend on the connections."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from fractions import Fraction
+
+from chipsim.errors import LimitError, NetworkError
+from chipsim.fixed import Format, fold
+from chipsim.network import Layer, Network
+from chipsim.plan.types import ConnectionPlan, LayerPlan
+
+
+def weight_formats(network: Network, chip: object, bits: int | None) -> list[Format]:
+    formats = []
+    for c in network.connections:
+        width = c.bits or bits or chip.weight.default_bits
+        if width not in chip.weight.bits:
+            raise LimitError(
+                f"weights of {width} bits; the chip stores {', '.join(map(str, chip.weight.bits))}",
+                where=f"{c.name} on chip {chip.name}",
+                remedy="set weight.bits to one of these, or take another chip",
+            )
+        exponent = math.log2(c.w_range)
+        if exponent != int(exponent):
+            raise NetworkError(f"w_range is {c.w_range}", where=c.name, remedy="use a power of two")
+        formats.append(Format(True, width, width - 1 - int(exponent)))
+    return formats
+
+
+def _eight_bit_frac(network: Network, layer: Layer) -> int:
+    """Fraction bits of the finest incoming weight, were it 8 bits wide."""
+    ranges = [c.w_range for c in network.connections if c.post == layer.index]
+    return 7 - int(math.log2(min(ranges, default=1.0)))
+
+
+def _decay(tau_ms: float | None, dt_ms: float) -> int:
+    return 4096 if tau_ms is None or math.isinf(tau_ms) else round(4096 * math.exp(-dt_ms / tau_ms))
+
+
+def _raw(value: float, fmt: Format, what: str, layer: Layer) -> int:
+    folded = fold(Fraction(value), fmt)
+    if folded.saturated:
+        raise LimitError(
+            f"{what} {value} is outside {float(fmt.real(fmt.lo))}..{float(fmt.real(fmt.hi))} ({fmt})",
+            where=f"layer '{layer.name}'",
+            remedy="scale threshold and weights down together",
+        )
+    return folded.raw
+
+
+def fold_layers(network: Network, chip: object, bits: list[Format]) -> list[LayerPlan]:
+    plans = []
+    for layer in network.layers:
+        if layer.kind == "source":
+            plans.append(
+                LayerPlan(layer.index, layer.name, "source", layer.size, payload_bits=layer.payload_bits)
+            )
+            continue
+        neuron = chip.neuron
+        frac = _eight_bit_frac(network, layer) + neuron.guard_bits
+        v = Format(True, neuron.v_bits, frac)
+        if layer.kind == "lif" and layer.reset not in neuron.resets:
+            raise LimitError(
+                f"{layer.reset} reset; the chip does {', '.join(neuron.resets)}",
+                where=f"layer '{layer.name}' on chip {chip.name}",
+                remedy=f"use reset='{neuron.resets[0]}'",
+            )
+        limit = neuron.refractory_max
+        if limit is not None and layer.refractory > limit:
+            raise LimitError(
+                f"refractory of {layer.refractory} steps; the chip does {limit}",
+                where=f"layer '{layer.name}' on chip {chip.name}",
+            )
+        up, target = layer.homeostasis or (0.0, 0.0)
+        fine = max((bits[c.index].frac for c in network.connections if c.post == layer.index), default=frac)
+        if fine > frac:
+            raise LimitError(
+                f"weights have {fine} fraction bits, the membrane {frac}",
+                where=f"layer '{layer.name}' on chip {chip.name}",
+                remedy="use narrower weights or a larger w_range",
+            )
+        plans.append(
+            LayerPlan(
+                index=layer.index,
+                name=layer.name,
+                kind=layer.kind,
+                size=layer.size,
+                k_u=None if layer.tau_u_ms is None else _decay(layer.tau_u_ms, network.dt_ms),
+                k_v=_decay(layer.tau_v_ms, network.dt_ms),
+                decay_rounding=neuron.decay_rounding,
+                u_fmt=Format(True, neuron.u_bits, frac),
+                v_fmt=v,
+                u_overflow=neuron.u_overflow,
+                v_overflow=neuron.v_overflow,
+                acc_frac=fine,
+                acc_shift=frac - fine,
+                acc_lo=Format(True, neuron.u_bits, frac).lo,
+                acc_hi=Format(True, neuron.u_bits, frac).hi,
+                threshold=_raw(layer.threshold, v, "threshold", layer) if layer.kind == "lif" else 0,
+                bias=_raw(layer.bias, v, "bias", layer),
+                reset=layer.reset if layer.kind == "lif" else "none",
+                compare=neuron.compare,
+                refractory=layer.refractory,
+                rectify=layer.rectify,
+                leak=layer.leak,
+                leak_step=_raw(layer.leak_step, v, "leak_step", layer),
+                reset_current=layer.reset_current,
+                homeo_up=_raw(up, v, "homeostasis", layer),
+                homeo_down=_raw(up * target, v, "homeostasis", layer),
+            )
+        )
+    return plans
+
+
+def finish_layers(network, layers, connections, circuits) -> list[LayerPlan]:
+    done = []
+    for layer in layers:
+        incoming = tuple(c.index for c in connections if c.post == layer.index)
+        looks = [connections[c.index].lookback for c in network.connections if c.pre == layer.index]
+        rings = [
+            int(c.delays.max()) + 1
+            for c in network.connections
+            if c.post == layer.index and c.delays is not None
+        ]
+        bound = sum(_input_bound(network, connections[k]) for k in incoming)
+        circuit = next((x.index for x in circuits if x.layer == layer.index), None)
+        done.append(
+            replace(
+                layer,
+                incoming=incoming,
+                history=max(looks, default=0) + 1,
+                ring=max(rings, default=1),
+                acc_wide=bound >= 2**31,
+                circuit=circuit,
+            )
+        )
+    return done
+
+
+def _input_bound(network: Network, c: ConnectionPlan) -> int:
+    """Largest |sum| a connection can add to one accumulator in a step."""
+    described = network.connections[c.index]
+    steps = 1 if described.delays is None else int(described.delays.max()) + 1
+    payload = 255 if c.graded else 1
+    return c.n_pre * max(-c.w_lo, c.w_hi) * payload * steps << c.shift

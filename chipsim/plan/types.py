@@ -1,0 +1,168 @@
+"""What a plan is: layers, connections and circuits of one chip, in integers, without state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from chipsim.errors import SettingError
+from chipsim.fixed import Format
+from chipsim.microcode.program import BoundProgram, Note
+from chipsim.network import Network
+
+THIRD_FACTOR = Format(True, 8, 7)
+REWARD = Format(True, 8, 4)
+DECAY_FRAC = 12  # k = raw / 4096, raw 0..4096; 4096 is exactly 1 and rounds nothing
+DEFAULT_ORDER = ("arrive", "decay", "deliver", "on_pre", "fire", "on_post", "third", "learn")
+
+
+@dataclass(frozen=True)
+class Update:
+    """The update instant: kind step (after burn_in), every (k steps) or end (of the sample)."""
+
+    kind: str = "step"
+    every: int = 1
+    burn_in: int = 0
+
+    @classmethod
+    def parse(cls, text: str, burn_in: int = 0) -> Update:
+        """`step`, `end`, or `every:5`."""
+        if text in ("step", "end"):
+            return cls(text, 1, burn_in)
+        kind, _, number = text.partition(":")
+        if kind == "every" and number.isdigit() and int(number) > 0:
+            return cls("every", int(number), burn_in)
+        raise SettingError(f"update '{text}'", remedy="use step, end, or every:K (K >= 1)")
+
+    def due(self, step: int, last: bool) -> bool:
+        """Whether the step-th step of a sample (from 1) is an instant; last: its final step."""
+        if self.kind == "end":
+            return last
+        return step > self.burn_in and (step - self.burn_in) % self.every == 0
+
+
+@dataclass(frozen=True)
+class LayerPlan:
+    """One population in integers. Raw thresholds and biases are per layer here, per neuron in state.
+
+    k_u, k_v     decay factors * 4096; k_u is None without a current state
+    v_fmt        format of v and u (same frac); acc_shift aligns the accumulator to it
+    acc_frac     fraction bits of the accumulator while it sums
+    acc_lo..hi   limits of the summed input after alignment (the accumulator's format, frac of v)
+    acc_wide     the sum needs 64-bit lanes
+    ring         slots of the accumulator (1 + largest per-synapse delay)
+    history      steps of spikes kept for delayed connections
+    homeo_up/down  raw amounts added per spike and subtracted per learned sample
+    """
+
+    index: int
+    name: str
+    kind: str
+    size: int
+    payload_bits: int = 1
+    k_u: int | None = None
+    k_v: int = 4096
+    decay_rounding: str = "trunc"
+    u_fmt: Format = Format(True, 24, 15)
+    v_fmt: Format = Format(True, 24, 15)
+    u_overflow: str = "saturate"
+    v_overflow: str = "saturate"
+    acc_frac: int = 7
+    acc_shift: int = 8
+    acc_lo: int = 0
+    acc_hi: int = 0
+    acc_wide: bool = False
+    threshold: int = 0
+    bias: int = 0
+    reset: str = "soft"
+    compare: str = "ge"
+    refractory: int = 0
+    rectify: bool = False
+    leak: str = "multiply"
+    leak_step: int = 0
+    reset_current: bool = False
+    homeo_up: int = 0
+    homeo_down: int = 0
+    ring: int = 1
+    history: int = 1
+    incoming: tuple[int, ...] = ()
+    circuit: int | None = None
+
+
+@dataclass(frozen=True)
+class ConnectionPlan:
+    """One weight memory in integers.
+
+    lookback     a spike of the pre layer fired at step t arrives at step t + lookback as the walk
+                 of the step sees it (0: within the step)
+    delay        the delay used (raised to the chip's minimum), asked the one described
+    shift        left shift that aligns the weight to the accumulator
+    """
+
+    index: int
+    name: str
+    pre: int
+    post: int
+    n_pre: int
+    n_post: int
+    sparse: bool
+    weight: Format
+    w_lo: int
+    w_hi: int
+    shift: int
+    graded: bool
+    delay: int
+    asked: int
+    lookback: int
+    synapse_delays: bool
+    program: BoundProgram | None
+    noise: str
+    purpose: str
+    spread: float = 0.0
+
+
+@dataclass(frozen=True)
+class CircuitPlan:
+    """A third factor in integers. error has format error_fmt, the signal m signal_fmt."""
+
+    index: int
+    kind: str
+    layer: int
+    readout: int
+    connection: int
+    error: str
+    shift: int
+    error_fmt: Format = THIRD_FACTOR
+    signal_fmt: Format = THIRD_FACTOR
+    signal_frac: int = 14  # fraction bits of the summed product before rounding
+    rounding: str = "stochastic"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that runs, before any state. layers in description order; `order` is the order of
+    phases 1-6 (sources first). `order_of_phases` and `walk` come from the chip."""
+
+    chip: str
+    fidelity: str
+    engine: str
+    layers: tuple[LayerPlan, ...]
+    connections: tuple[ConnectionPlan, ...]
+    circuits: tuple[CircuitPlan, ...]
+    order: tuple[int, ...]
+    phases: tuple[str, ...]
+    walk: str
+    update: Update
+    seed: int
+    dt_ms: float
+    contexts: int = 1
+    strict: bool = False
+    notes: tuple[Note, ...] = ()
+    network: Network | None = field(default=None, compare=False)
+
+    def layer(self, name: str) -> LayerPlan:
+        """The layer of that name."""
+        return next(x for x in self.layers if x.name == name)
+
+    def connection(self, name: str) -> ConnectionPlan:
+        """The connection of that name."""
+        return next(x for x in self.connections if x.name == name)
