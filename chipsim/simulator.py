@@ -22,11 +22,12 @@ import numpy as np
 
 from chipsim.compile.run import Kernels, event_arrays, label_array, reward_array
 from chipsim.data.events import Events
-from chipsim.errors import DataError, SettingError, StrictError, did_you_mean
+from chipsim.errors import DataError, SettingError, StrictError
 from chipsim.fixed import Format, fold
 from chipsim.microcode.program import COUNTS
 from chipsim.network import Network
 from chipsim.plan import Plan, Update, plan
+from chipsim.probes import locate
 from chipsim.state import State, digest, make_state
 
 CALL_SECONDS = 0.1  # aim of one kernel call, so that Ctrl-C is answered at once
@@ -184,13 +185,13 @@ class Simulator:
         """
         arrays, count, steps = event_arrays(self.plan, events)
         order = np.arange(count) if order is None else np.asarray(order)
-        self.kernels  # compile once, before the threads
+        kernels = self.kernels  # built once, before the threads
         parts = np.array_split(order, max(1, min(threads, len(order))))
         none = label_array(None, count), reward_array(None, count, steps)
 
         def work(part: np.ndarray) -> tuple[tuple, State]:
             state = self._copy_for_evaluation()
-            outs = self._blocks(self.kernels.clone(), state, arrays, *none, part, steps, False, None)
+            outs = self._blocks(kernels.clone(), state, arrays, *none, part, steps, False, None)
             return outs, state
 
         if len(parts) == 1:
@@ -198,7 +199,7 @@ class Simulator:
         else:
             with ThreadPoolExecutor(len(parts)) as pool:
                 done = list(pool.map(work, parts))
-        outs = tuple(np.concatenate(x) for x in zip(*(d[0] for d in done)))
+        outs = tuple(np.concatenate(x) for x in zip(*(d[0] for d in done), strict=True))
         counters = {
             name: sum(d[1][name] for d in done) for name in self.state if name.endswith(("_stat", "_lines"))
         }
@@ -240,7 +241,7 @@ class Simulator:
             done = stop
             if on_block:
                 on_block(done, len(order))
-        return tuple(np.concatenate(x) for x in zip(*outs)) if outs else kernels.outputs(0)
+        return tuple(np.concatenate(x) for x in zip(*outs, strict=True)) if outs else kernels.outputs(0)
 
     def _raw_rewards(self, rewards: np.ndarray | None, count: int, steps: int) -> np.ndarray:
         if rewards is None:
@@ -261,43 +262,8 @@ class Simulator:
     # ------------------------------------------------------------ looking inside
 
     def where(self, name: str) -> tuple[str, Format | None]:
-        """State array and format behind `layer.v|u|spikes|threshold` or `pre->post.w|register`.
-
-        Raises SettingError with the near name.
-        """
-        head, _, tail = name.rpartition(".")
-        for x in self.plan.layers:
-            if x.name == head and x.kind != "source":
-                known = {
-                    "v": ("v", x.v_fmt),
-                    "v_compared": ("vc", x.v_fmt),
-                    "u": ("u", x.u_fmt),
-                    "spikes": ("fired", None),
-                    "threshold": ("thr", x.v_fmt),
-                    "third_factor": ("m", Format(True, 8, 7)),
-                }
-                known = {k: v for k, v in known.items() if f"l{x.index}_{v[0]}" in self.state}
-                if tail in known:
-                    return f"l{x.index}_{known[tail][0]}", known[tail][1]
-                raise SettingError(
-                    f"no '{tail}' in layer '{head}'{did_you_mean(tail, known)}", remedy=", ".join(known)
-                )
-        for c in self.plan.connections:
-            if c.name == head:
-                if tail == "w":
-                    return f"c{c.index}_w", c.weight
-                registers = [
-                    r for r in (c.program.registers if c.program else ()) if not r.is_weight and not r.temp
-                ]
-                for r in registers:
-                    if r.name == tail:
-                        return f"c{c.index}_r_{tail}", r.fmt
-                names = ["w", *(r.name for r in registers)]
-                raise SettingError(
-                    f"no '{tail}' in '{head}'{did_you_mean(tail, names)}", remedy=", ".join(names)
-                )
-        names = [x.name for x in self.plan.layers] + [c.name for c in self.plan.connections]
-        raise SettingError(f"nothing is named '{head}'{did_you_mean(head, names)}", remedy=", ".join(names))
+        """State array and format behind a probe name (see `probes.locate`)."""
+        return locate(self.plan, self.state, name)
 
     def probe(self, *names: str) -> None:
         """Record these from now on, every step of `run`: `sim.probes[name]` is a list of arrays."""
@@ -379,13 +345,15 @@ class Simulator:
             if c.program is None:
                 continue
             table = self.state[f"c{c.index}_lines"]
-            for line in c.program.lines:
+            rows = [(x.ordinal, x.text.strip(), f"line {x.line}") for x in c.program.lines]
+            rows += [(len(rows) + k, f"products into {x}", "products") for k, x in enumerate(_variables(c))]
+            for ordinal, text, place in rows:
                 for what in ("saturated", "wrapped", "rounded_to_zero"):
-                    n = int(table[line.ordinal, COUNTS.index(what)])
+                    n = int(table[ordinal, COUNTS.index(what)])
                     if n:
                         raise StrictError(
-                            f"{n} writes of `{line.text.strip()}` {what.replace('_', ' ')}",
-                            where=f"{c.name}, rule {c.program.name}, line {line.line}",
+                            f"{n} writes of `{text}` {what.replace('_', ' ')}",
+                            where=f"{c.name}, rule {c.program.name}, {place}",
                             remedy="widen the register, change the rate, or run without --strict",
                         )
 
@@ -393,6 +361,11 @@ class Simulator:
 def _next_block(block: int, seconds: float) -> int:
     """Samples (or steps) of the next call, aiming at CALL_SECONDS; never more than doubled."""
     return max(1, min(2 * block, int(block * CALL_SECONDS / max(seconds, 1e-6))))
+
+
+def _variables(c: object) -> list[str]:
+    """Synaptic variables a sum-of-products program writes, in the order of their counters."""
+    return [getattr(x, "name", str(x)) for x in c.program.variables]
 
 
 def _as_events(events: object) -> object:

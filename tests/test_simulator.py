@@ -145,7 +145,7 @@ def test_read_gives_raw_integers_on_request(sim):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("h.vv", "no 'vv' in layer 'h'.*did you mean 'v'"),
+        ("h.vv", "no 'vv' in 'h'.*did you mean 'v'"),
         ("h.spike", "did you mean 'spikes'"),
         ("h.u", "no 'u' in layer 'h'"),  # no current state
         ("in->h.psy", "no 'psy' in 'in->h'.*did you mean 'psi'"),

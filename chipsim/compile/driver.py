@@ -100,9 +100,8 @@ class Driver:
             self.put("nf = 0", "if g + b < hi:")
             self.level += 1
             cell = "order[g + b] * T + ts - ts0 - 1"
-            self.put(
-                f"nf = load_events(events[{3 * e}], events[{3 * e + 1}], {cell}, hist_{k}[b], nf_{k}[b:b + 1])"
-            )
+            slot = f"hist_{k}[b], nf_{k}[b:b + 1]"
+            self.put(f"nf = load_events(events[{3 * e}], events[{3 * e + 1}], {cell}, {slot})")
             if layer.payload_bits > 1:
                 self.put(f"load_payload(events[{3 * e}], events[{3 * e + 2}], {cell}, l{k}_pay[h_{k}, b])")
             self.level -= 1

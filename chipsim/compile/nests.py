@@ -279,7 +279,7 @@ class Nest:
     def start_counts(self) -> None:
         """Zero the counters of this line's loops."""
         if self.site.counting and not self.site.twin:
-            self.put("done = i64(0)", "skipped = i64(0)", "overs = i64(0)", "losts = i64(0)", "moveds = i64(0)")
+            self.put(*(f"{name} = i64(0)" for name in ("done", "skipped", "overs", "losts", "moveds")))
 
     def begin_block(self) -> None:
         """Zero the 32-bit counters of one inner loop."""

@@ -86,8 +86,8 @@ class Kernels:
         """Outputs by layer name: potentials of integrators, spike counts of the others."""
         layers = [x for x in self.plan.layers if x.kind != "source"]
         return {
-            "potentials": {x.name: o for x, o in zip(layers, outs) if x.kind == "integrator"},
-            "counts": {x.name: o for x, o in zip(layers, outs) if x.kind == "lif"},
+            "potentials": {x.name: o for x, o in zip(layers, outs, strict=True) if x.kind == "integrator"},
+            "counts": {x.name: o for x, o in zip(layers, outs, strict=True) if x.kind == "lif"},
         }
 
 

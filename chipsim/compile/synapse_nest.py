@@ -72,7 +72,8 @@ def _rows(nest) -> None:
             nest.count(f"skipped += {'reached' if by_column else length}")
         else:
             nest.put("for s in range(ptr[j], ptr[j + 1]):")
-            nest.put("    skipped += i64(cols[tgt[s]])" if nest.site.counting and not nest.site.twin else "    pass")
+            counted = nest.site.counting and not nest.site.twin
+            nest.put("    skipped += i64(cols[tgt[s]])" if counted else "    pass")
         nest.put("continue")
         nest.level -= 1
     if per_row:
@@ -316,7 +317,8 @@ def _summed(nest) -> None:
     nest.level += 1
     if section == "on_pre":
         nest.site.array("reach_pre")
-        nest.put("some = 0", "for b in range(B):", "    some += reach_pre[b, j]", "if some == 0:", "    continue")
+        nest.put("some = 0", "for b in range(B):", "    some += reach_pre[b, j]")
+        nest.put("if some == 0:", "    continue")
     if nest.needs_word and nest.site.connection.noise == "lane":
         nest.put("odd_j = odd[j]")
     if sparse:

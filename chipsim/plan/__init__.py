@@ -52,7 +52,7 @@ def plan(
     rules: Mapping[str, Program] | Callable[[str], Program] | None = None,
     *,
     seed: int = 0,
-    update: Update = Update(),
+    update: Update | None = None,
     contexts: int = 1,
     weight_bits: int | None = None,
     noise: str | None = None,
@@ -68,6 +68,7 @@ def plan(
     formats, params override registers and parameters of every rule; a connection's own `settings`
     ({"params": ..., "formats": ...}) come on top. Raises NetworkError, LimitError, RuleError.
     """
+    update = update or Update()
     order = _order(network, chip)
     bits = weight_formats(network, chip, weight_bits)
     layers = fold_layers(network, chip, bits)

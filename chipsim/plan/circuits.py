@@ -6,6 +6,7 @@ import math
 
 from chipsim.errors import NetworkError
 from chipsim.fixed import Format
+from chipsim.microcode.program import BoundProgram
 from chipsim.network import Circuit
 from chipsim.plan.types import REWARD, THIRD_FACTOR, CircuitPlan, ConnectionPlan, LayerPlan
 
@@ -35,9 +36,15 @@ def logit_shift(scale: float, v: Format, error: str) -> int:
 
 def check_circuits(layers: list[LayerPlan], connections: list[ConnectionPlan]) -> None:
     for c in connections:
-        if c.program and c.program.needs_third_factor and layers[c.post].circuit is None:
+        if c.program and _reads_signal(c.program) and layers[c.post].circuit is None:
+            name = layers[c.post].name
             raise NetworkError(
-                f"rule '{c.program.name}' needs a third factor and layer '{layers[c.post].name}' has no circuit",
+                f"rule '{c.program.name}' needs a third factor and layer '{name}' has no circuit",
                 where=c.name,
-                remedy=f"add net.readout('{layers[c.post].name}', classes=...) or net.reward(...)",
+                remedy=f"add net.readout('{name}', classes=...) or net.reward('{name}')",
             )
+
+
+def _reads_signal(program: BoundProgram) -> bool:
+    """Whether any section reads the third factor or the reward (on_epoch and on_sample_end may)."""
+    return program.needs_third_factor or any(x.source in ("third_factor", "reward") for x in program.inputs)
