@@ -147,7 +147,7 @@ def test_read_gives_raw_integers_on_request(sim):
     [
         ("h.vv", "no 'vv' in 'h'.*did you mean 'v'"),
         ("h.spike", "did you mean 'spikes'"),
-        ("h.u", "no 'u' in layer 'h'"),  # no current state
+        ("h.u", "no 'u' in 'h'"),  # no current state
         ("in->h.psy", "no 'psy' in 'in->h'.*did you mean 'psi'"),
         ("in->h.d", "no 'd' in 'in->h'"),  # a temp
         ("in->hh.w", "nothing is named 'in->hh'.*did you mean 'in->h'"),
