@@ -76,10 +76,20 @@ def describe(model: type[BaseModel]) -> list[tuple[str, str, str, str]]:
     """(key, type, default, description) of every setting, for help texts and lists."""
     rows = []
     for name, field in model.model_fields.items():
-        kind = field.annotation.__name__ if isinstance(field.annotation, type) else str(field.annotation)
-        default = "required" if field.is_required() else repr(field.get_default(call_default_factory=True))
+        plain = isinstance(field.annotation, type) and get_origin(field.annotation) is None
+        kind = field.annotation.__name__ if plain else str(field.annotation)
+        default = "required" if field.is_required() else _as_typed(field.get_default(call_default_factory=True))
         rows.append((field.alias or name, kind.replace("typing.", ""), default, field.description or ""))
     return rows
+
+
+def _as_typed(value: Any) -> str:
+    """A default as one would write it after `--set key=`."""
+    if isinstance(value, tuple | list):
+        return ",".join(map(_as_typed, value))
+    if isinstance(value, dict):
+        return "none" if not value else ",".join(f"{key}:{_as_typed(inner)}" for key, inner in value.items())
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
 
 
 def _place(model: type[BaseModel], key: str) -> tuple[str, str | None]:

@@ -275,6 +275,18 @@ class Simulator:
         for name, rows in self.probes.items():
             rows.append(self.read(name))
 
+    def recorded(self, *names: str) -> dict[str, tuple[np.ndarray, Format]]:
+        """What probes recorded (all without names), as `plot.traces` draws it: name -> (int64[steps,
+        elements] raw integers, Format). SettingError for a name that was not probed."""
+        shown = {}
+        for name in names or tuple(self.probes):
+            if name not in self.probes:
+                raise SettingError(f"'{name}' was not probed", remedy=f"call probe('{name}') before run")
+            fmt = self.where(name)[1] or Format(False, 1, 0)
+            rows = np.array(self.probes[name], np.float64).reshape(len(self.probes[name]), -1)
+            shown[name] = np.rint(rows * 2.0**fmt.frac).astype(np.int64), fmt
+        return shown
+
     def read(self, name: str, raw: bool = False) -> np.ndarray:
         """Present value of a probe name: real numbers, or raw integers (spikes are 0/1 either way)."""
         array, fmt = self.where(name)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from chipsim.experiment import Context, Experiment
     from chipsim.run_folder import RunFolder
 
+LARGE = ("report", "summary")  # of the result, printed or drawn already: not in the object of --json
 STORED = ("accuracy", "digest", "energy", "wall_s", "cpu_s")  # of the result, in the manifest
 
 
@@ -59,7 +60,8 @@ def perform(
         raise typer.Exit(130) from None
     if "report" in result:
         progress.line(result["report"].rstrip("\n"))
-    progress.line(f"out: {folder.path}")
+    for line in _closing(summary):
+        progress.line(line)
     if json:
         print(to_json(summary), flush=True)
 
@@ -98,7 +100,8 @@ def _header(context: Context, loaded: Experiment, chip: Chip) -> None:
     line(f"chip        {chip.name}: {chip.fidelity}")
     engine = f"{context.engine} (not executable on this engine)" if _foreign(context, chip) else chip.engine
     line(f"engine      {engine}   noise {context.noise or chip.noise_default}")
-    line(f"rule        {context.rule or 'none'}   {'strict   ' if context.strict else ''}fit {context.fit}")
+    wishes = "   strict" * context.strict + f"   fit {context.fit}" * (context.fit != "refuse")
+    line(f"rule        {context.rule or 'none'}{wishes}")
 
 
 def _foreign(context: Context, chip: Chip) -> bool:
@@ -115,9 +118,24 @@ def _summary(
     agreed["digest"] = result.get("digest")
     agreed |= spent
     agreed["counters"] = result.get("counters") or {}
-    agreed["energy"] = {"priced_J": None, "unpriced": [], **(result.get("energy") or {})}
-    rest = {key: value for key, value in result.items() if key not in agreed and key != "report"}
+    agreed["energy"] = {"priced_J": None, "unpriced": {}, **(result.get("energy") or {})}
+    rest = {key: value for key, value in result.items() if key not in agreed and key not in LARGE}
     return {**agreed, **rest, "out": str(out)}
+
+
+def _closing(summary: dict[str, Any]) -> list[str]:
+    """The last lines of a run: what it scored, beside its controls, and where everything lies."""
+    parts = [_scored(summary["accuracy"])]
+    controls = summary.get("controls") or {}
+    for name, scores in controls.items() if isinstance(controls, dict) else ():
+        if isinstance(scores, dict) and _scored({"test": scores.get("test")}):
+            parts.append(f"{name}: {_scored({'test': scores['test']})}")
+    lines = [f"accuracy    {'; '.join(filter(None, parts))}"] if any(parts) else []
+    return [*lines, f"out: {summary['out']}"]
+
+
+def _scored(shares: dict[str, Any]) -> str:
+    return ", ".join(f"{key} {100 * x:.2f} %" for key, x in shares.items() if isinstance(x, float))
 
 
 def _checked(result: Any, loaded: Experiment) -> dict[str, Any]:

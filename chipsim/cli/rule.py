@@ -31,7 +31,8 @@ def check(
     """Is every line legal, and does the rule fit the chip?"""
     bound, _ = _bound(name, chip, engine, fit, strict)
     for note in bound.notes:
-        print(f"{name}:{note.line}: {note.kind}: {note.text}")
+        place = f"{name}:{note.line}" if note.line else name  # some notes are about the whole rule
+        print(f"{place}: {note.kind}: {note.text}")
     print(f"ok: rule {bound.name} fits chip {bound.chip} ({bound.engine}, {len(bound.lines)} lines)")
 
 

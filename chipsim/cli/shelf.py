@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from chipsim.errors import RunError, SettingError, did_you_mean
-from chipsim.library import KINDS, PACKAGE, SHELVES, entries, find, summary
+from chipsim.library import KINDS, PACKAGE, SHELVES, entries, find, looks_like_path, summary
 
 TEMPLATES = {"rule": "mine.rule", "experiment": "mine.py"}
 CHIP_START = """\
@@ -27,14 +27,20 @@ Into = Annotated[Path, typer.Option("--out", help="Folder to write to.")]
 
 
 def list_shelves(
-    kind: Annotated[str | None, typer.Argument(help="rules, chips or experiments; all without.")] = None,
+    kind: Annotated[
+        str | None, typer.Argument(help="rules, chips or experiments; or one experiment, for its settings.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="The last line of stdout is one JSON object.")] = False,
 ) -> None:
-    """List experiments, rules and chips, with one line each."""
+    """List experiments, rules and chips, with one line each; or the settings of one experiment."""
+    if kind is not None and (kind in entries("experiment") or looks_like_path("experiment", kind)):
+        _experiment(kind, json)
+        return
     kinds = {f"{name}s": name for name in reversed(KINDS)}
     if kind is not None and kind.rstrip("s") not in KINDS:
         raise SettingError(
-            f"no shelf '{kind}'{did_you_mean(kind, kinds)}", remedy=f"one of {', '.join(kinds)}"
+            f"nothing to list under '{kind}'{did_you_mean(kind, [*kinds, *entries('experiment')])}",
+            remedy=f"one of {', '.join(kinds)}, or an experiment: {', '.join(entries('experiment'))}",
         )
     chosen = {title: name for title, name in kinds.items() if kind is None or name == kind.rstrip("s")}
     table = {
@@ -52,11 +58,33 @@ def list_shelves(
             print(f"  {key:<{width}}  {line}".rstrip())
 
 
+def _experiment(name: str, json: bool) -> None:
+    """What one experiment says about itself, and every key of --set."""
+    from chipsim.experiment import load_experiment
+    from chipsim.settings import describe
+
+    loaded = load_experiment(name)
+    rows = describe(loaded.settings)
+    if json:
+        from chipsim.run_folder import to_json
+
+        settings = [dict(zip(("key", "type", "default", "description"), row, strict=True)) for row in rows]
+        print(to_json({"experiment": loaded.name, **vars(loaded.declared), "settings": settings}))
+        return
+    print(loaded.doc)
+    print(f"\nrules  {', '.join(loaded.declared.rules) or 'none'}\nchips  {', '.join(loaded.declared.chips)}")
+    print("\n--set key=value, with its default")
+    width = max((len(f"{key}={default}") for key, _, default, _ in rows), default=0)
+    for key, kind, default, description in rows:
+        print(f"  {f'{key}={default}':<{width}}  {kind:<24}  {description}".rstrip())
+
+
 @new.command("rule")
 def new_rule(name: Name, out: Into = Path()) -> None:
     """A rule: pair-based STDP, every line explained."""
     path = _write("rule", name, _template("rule"), out)
     print(f"wrote {path}; next: chipsim rule check {_shown(path)}")
+    print(f"then, beside the closed form it starts from: chipsim run stdp_window --rule {_shown(path)}")
 
 
 @new.command("chip")

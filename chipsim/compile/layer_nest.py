@@ -58,8 +58,6 @@ def _write_total(nest, ref: str) -> None:
 
 
 def _over_elements(nest, wide: str) -> None:
-    if wide == "pre" and nest.line.section == "on_membrane":
-        return  # axons are not reached there
     listed = wide == "pre" and nest.line.section == "on_pre"
     if listed:
         nest.site.array("act")

@@ -15,7 +15,11 @@ from chipsim.microcode.products import head_shift
 from chipsim.microcode.program import COUNTS, BoundProgram, Factor, ProductTerm
 from chipsim.plan import ConnectionPlan, Plan
 
-SCRATCH = ("prod_i32", "prod_i64", "prod_f64", "prod_words", "prod_serial")
+BLOCK = 4096  # synapses of fired neurons that are gathered, worked on in one loop, and scattered
+SCRATCH = (
+    *("prod_i32", "prod_i64", "prod_f64", "prod_words", "prod_odd", "prod_serial"),
+    *("pick_i32", "pick_i64", "pick_f64", "pick_words", "pick_rows"),
+)
 COUNTED = {
     "done": "done",
     "draws": "written",
@@ -31,10 +35,16 @@ def product_scratch(c: ConnectionPlan, synapses: int) -> dict[str, np.ndarray]:
     if not products:
         return {}
     lane = lane_of(c.program)
+    room = max(BLOCK, c.n_post)
+    kinds = {lane: {"i32": np.int32, "i64": np.int64}[lane], "f64": np.float64}
     return {
+        **{f"pick_{x}": np.zeros((2 * products + variables, room), kind) for x, kind in kinds.items()},
+        "pick_words": np.zeros((variables, room), np.uint32),
+        "pick_rows": np.zeros(c.n_pre, np.int64),
         f"prod_{lane}": np.zeros((products, c.n_post), {"i32": np.int32, "i64": np.int64}[lane]),
         "prod_f64": np.zeros((products, c.n_post)),
         "prod_words": np.zeros((variables, c.n_post), np.uint32),
+        "prod_odd": np.zeros((variables, c.n_pre), np.uint32),
         "prod_serial": np.zeros((variables, synapses if c.noise == "lfsr" else 1), np.uint32),
     }
 
@@ -70,6 +80,8 @@ class _Nest:
         self.used: set[str] = set()
         self.out: list[str] = []
         self.level = 1
+        self.at = "i"  # index along a row: the neuron, or the place among the fired ones
+        self.skipped: set[int] = set()  # products left out of the present loop
         self.terms = list(enumerate(self.program.products))
         sums = self.program.sums
         self.downwards = sums.exponent_min + sums.frac < 0  # an exponent may shift below the accumulator
@@ -162,6 +174,8 @@ class _Nest:
         array = self.array("w" if self.program.register(name).is_weight else "r_" + name)
         if index:
             return f"{array}[0, {index}]"
+        if self.at != "i":
+            return f"picked_{array}[{self.at}]"
         return f"{array}[s]" if self.c.sparse else f"{array}_j[i]"
 
     # ------------------------------------------------------------ rows
@@ -177,7 +191,15 @@ class _Nest:
                 for name in COUNTED.values() if self.counting else ():
                     self.put(f"{name}_{v} = i64(0)")
         self.put(*[f"column_{k} = {self.prod}[{k}]" for k, _ in self.terms])
-        self.put("for j in range(n_pre):")
+        self.array("fidx")
+        if self.gathers:
+            self._views()
+            self.put("for first in range(0, n_pre, block):")
+            self.level += 1
+            self.put("filled = 0", "stored = 0")
+            self.put("for j in range(first, min(first + block, n_pre)):")
+        else:
+            self.put("for j in range(n_pre):")
         self.level += 1
         for k, term in self.terms:
             text = self.cast(1)
@@ -187,6 +209,9 @@ class _Nest:
         self.put(f"if {' and '.join(f'z_{k} == 0' for k, _ in self.terms)}:", "    continue")
         self._row()
         self.level -= 1
+        if self.gathers:
+            self._flush()
+            self.level -= 1
         self._finish()
 
     def _words(self) -> None:
@@ -202,8 +227,12 @@ class _Nest:
                 self.put(f"words_{v} = {self.array('prod_serial')}[{v}]", f"fill_lfsr(key_{v}, words_{v})")
             else:
                 self.put(f"words_{v} = {self.array('prod_words')}[{v}]", f"fill_even(key_{v}, words_{v})")
+            if self.c.noise == "lane":
+                self.put(f"odds_{v} = {self.array('prod_odd')}[{v}]", f"fill_odd(key_{v}, odds_{v})")
 
     def _word(self, v: int) -> str:
+        if self.at != "i" and self.c.noise != "shared":
+            return f"picked_words_{v}[{self.at}]"
         if self.c.noise == "lane":
             return f"words_{v}[i] ^ odd_{v}"
         if self.c.noise == "element":
@@ -214,31 +243,87 @@ class _Nest:
 
     def _row(self) -> None:
         """The loops along row j: the whole row, or the fired neurons."""
-        arrays = sorted({"w" if self.program.register(n).is_weight else "r_" + n for n in self._synaptic()})
-        if not self.c.sparse:
-            self.put(*[f"{self.array(a)}_j = {a}[j]" for a in arrays])
         if self.c.noise == "lane" and not self.twin and self.program.sums.rounding == "stochastic":
-            self.put(
-                *[f"odd_{v} = word(key_{v}, u32(2 * j + 1))" for v in range(len(self.program.variables))]
-            )
+            self.put(*[f"odd_{v} = odds_{v}[j]" for v in range(len(self.program.variables))])
         wide = [k for k, t in self.terms if not any(f.name == "y0" for f in _factors(t))]
+        slices = [f"{self.array(a)}_j = {a}[j]" for a in self._stored()] if not self.c.sparse else []
         if self.c.sparse:
             self.array("ptr"), self.array("tgt")
             self._loop("for s in range(ptr[j], ptr[j + 1]):", "i = i64(tgt[s])")
             return
         if len(wide) == len(self.terms):
+            self.put(*slices)
             self._loop("for i in range(n_post):")
             return
         if wide:
             self.put(f"if {' or '.join(f'z_{k} != 0' for k in wide)}:")
             self.level += 1
+            self.put(*slices)
             self._loop("for i in range(n_post):")
             self.level -= 1
             self.put("else:")
             self.level += 1
-        self.array("fidx")
-        self._loop("for k in range(nf[0]):", "i = i64(fidx[0, k])")
+        self.skipped = set(wide)  # their z is 0 here
+        self._fired(slices)
+        self.skipped = set()
         self.level -= 1 if wide else 0
+
+    def _fired(self, slices: list[str]) -> None:
+        """A row where only products with y0 are left: its fired columns, gathered for one long loop."""
+        if not self.gathers:
+            self.put(*slices)
+            self._loop("for k in range(nf[0]):", "i = u32(fidx[0, k])")  # unsigned: no wrap-around check
+            return
+        self.put("pick_rows[stored] = j", "stored += 1", "for k in range(nf[0]):")
+        self.level += 1
+        self.put("i = u32(fidx[0, k])", *[f"picked_{a}[filled] = {a}[j, i]" for a in self._stored()])
+        for k, _ in self._live():
+            self.put(f"picked_{k}[filled] = {self.cast(f'column_{k}[i] * z_{k}')}")
+        if self._drawn:
+            for v, _ in enumerate(self.program.variables):
+                self.put(f"picked_words_{v}[filled] = {self._word(v)}")
+        self.put("filled += 1")
+        self.level -= 1
+
+    def _live(self) -> list[tuple[int, ProductTerm]]:
+        """The products of the present loop."""
+        return [(k, t) for k, t in self.terms if k not in self.skipped]
+
+    def _views(self) -> None:
+        """Rows of the buffers: exact products, then synaptic values; words."""
+        lane = self.array("pick_" + self.lane)
+        self.array("pick_rows")
+        names = [str(k) for k, _ in self.terms] + self._stored()
+        self.put(*[f"picked_{name} = {lane}[{r}]" for r, name in enumerate(names)])
+        if self._drawn:
+            words = self.array("pick_words")
+            self.put(*[f"picked_words_{v} = {words}[{v}]" for v in range(len(self.program.variables))])
+        self.put(f"block = max(i64(1), i64({BLOCK}) // max(i64(nf[0]), i64(1)))")
+
+    def _flush(self) -> None:
+        """One loop over the gathered synapses of a block of rows, and their way back."""
+        self.skipped = {k for k, t in self.terms if not any(f.name == "y0" for f in _factors(t))}
+        self.at = "m"
+        self._loop("for m in range(filled):")
+        self.at, self.skipped = "i", set()
+        written = ["w" if self.program.register(v).is_weight else "r_" + v for v in self.program.variables]
+        self.put("for r in range(stored):", "    j = u32(pick_rows[r])", "    m = r * i64(nf[0])")
+        self.put("    for k in range(nf[0]):", "        i = u32(fidx[0, k])")
+        self.put(*[f"        {a}[j, i] = picked_{a}[m + k]" for a in written])
+
+    def _stored(self) -> list[str]:
+        """Arrays of the synaptic values that products read or write."""
+        return sorted({"w" if self.program.register(n).is_weight else "r_" + n for n in self._synaptic()})
+
+    @property
+    def gathers(self) -> bool:
+        """Whether rows with y0 products only are worked on as gathered columns."""
+        gated = [t for _, t in self.terms if any(f.name == "y0" for f in _factors(t))]
+        return bool(gated) and not self.c.sparse and self.c.noise != "lfsr"
+
+    @property
+    def _drawn(self) -> bool:
+        return not self.twin and self.program.sums.rounding == "stochastic" and self.c.noise != "shared"
 
     def _synaptic(self) -> set[str]:
         read = {f.name for _, t in self.terms for f in t.factors if f.owner == "syn"}
@@ -246,9 +331,8 @@ class _Nest:
 
     def _loop(self, head: str, *first: str) -> None:
         variables = list(enumerate(self.program.variables))
-        names = [f"{x}_n{v}" for v, _ in variables for x in COUNTED.values()]
         if self.counting:
-            self.put(*[f"{name} = i32(0)" for name in names])
+            self.put(*[f"{x}_n{v} = i32(0)" for v, _ in variables for x in ("both", "gone", "done")])
         self.put(head)
         self.level += 1
         self.put(*first)
@@ -258,11 +342,24 @@ class _Nest:
             self.put(f"{self.element(name, None)} = new_{v}")
         self.level -= 1
         if self.counting:
-            self.put(*[f"{x}_{v} += i64({x}_n{v})" for v, _ in variables for x in COUNTED.values()])
+            for v, name in variables:
+                self.put(*self._unpack(v, name))
+
+    def _once(self, name: str) -> bool:
+        """Whether one product at most changes the variable in the present loop: done is written."""
+        return sum(t.target == name and k not in self.skipped for k, t in self.terms) < 2
+
+    def _unpack(self, v: int, name: str) -> list[str]:
+        """Two counts of 15 bits in one 32-bit sum halve the reductions of a row."""
+        out = [f"written_{v} += i64(both_n{v} & i32(32767))", f"over_{v} += i64(both_n{v} >> i32(15))"]
+        out += [f"lost_{v} += i64(gone_n{v} & i32(32767))", f"moved_{v} += i64(gone_n{v} >> i32(15))"]
+        done = f"i64(both_n{v} & i32(32767))" if self._once(name) else f"i64(done_n{v})"
+        return [*out, f"done_{v} += {done}"]
 
     def _exact(self, k: int, term: ProductTerm) -> str:
-        column = self.cast(f"column_{k}[i]")
-        text = self.cast(f"{column} * z_{k}")
+        text = self.cast(self.cast(f"column_{k}[i]") + f" * z_{k}")
+        if self.at != "i":
+            text = self.cast(f"picked_{k}[{self.at}]")
         for f in (f for f in term.factors if f.owner == "syn"):
             text = self.cast(f"{text} * {self.value(f)}")
         return text
@@ -273,7 +370,7 @@ class _Nest:
         lo, hi = cast(sums.lo), cast(sums.hi)
         self.put("old = " + cast(self.element(name, None)), "acc = " + cast(f"old << {cast(sums.frac)}"))
         self.put("over_e = i32(0)", "lost_e = i32(0)", "met = i32(0)")
-        for k, term in ((k, t) for k, t in self.terms if t.target == name):
+        for k, term in ((k, t) for k, t in self.terms if t.target == name and k not in self.skipped):
             drop = head_shift(term, sums)
             self.put(f"e = {self._exact(k, term)}")
             shifted = cast(f"e >> {cast(drop)}") if drop else "e"
@@ -284,7 +381,8 @@ class _Nest:
             if self.counting:
                 self.put("over_e = i32(over_e | i32(c != p) | i32(acc != a))", "nz = i32(e != 0)")
                 self.put("lost_e = i32(lost_e | i32(nz & i32(p == 0)))", "met = i32(met | nz)")
-                self.put(f"done_n{v} = i32(done_n{v} + nz)")
+                if not self._once(name):
+                    self.put(f"done_n{v} = i32(done_n{v} + nz)")
         self.put(f"q = {self._rounded(v)}")
         self.put(f"new_{v} = " + cast(f"min(max(q, {cast(register.lo)}), {cast(register.hi)})"))
         if self.counting:
@@ -302,14 +400,14 @@ class _Nest:
         start = self.cast(f"old << {self.cast(self.program.sums.frac)}")
         self.put(f"over_e = i32(over_e | i32(new_{v} != q))", f"same = i32(new_{v} == old)")
         self.put(f"lost_e = i32(i32(lost_e | i32(acc != {start})) & same & i32(over_e == 0))")
-        self.put(f"written_n{v} = i32(written_n{v} + met)", f"over_n{v} = i32(over_n{v} + over_e)")
-        self.put(f"lost_n{v} = i32(lost_n{v} + lost_e)", f"moved_n{v} = i32(moved_n{v} + i32(i32(1) - same))")
+        self.put(f"both_n{v} = i32(both_n{v} + i32(met + i32(over_e << i32(15))))")
+        self.put(f"gone_n{v} = i32(gone_n{v} + i32(lost_e + i32(i32(i32(1) - same) << i32(15))))")
 
     def _twin_variable(self, v: int, name: str) -> None:
         """The same sum in float64; the weight is clipped at its limits."""
         register = self.program.register(name)
         self.put(f"new_{v} = {self.element(name, None)}")
-        for k, term in ((k, t) for k, t in self.terms if t.target == name):
+        for k, term in ((k, t) for k, t in self.terms if t.target == name and k not in self.skipped):
             self.put(f"new_{v} += {self._exact(k, term)}")
         if register.is_weight:
             lsb = float(register.fmt.lsb)

@@ -189,7 +189,8 @@ class _Rule:
                 found += [self.input("third_factor")] * 3
         if "pre" in owners and spikes and self.rng.random() < 0.3:
             found.append(self.input("pre.spike"))
-        if section in SIGNAL_SECTIONS and self.rng.random() < 0.3:
+        signal = section in SIGNAL_SECTIONS and self.options.third_factor
+        if signal and self.rng.random() < 0.3:
             found.append(self.input("reward"))
         return found
 
@@ -214,7 +215,8 @@ class _Rule:
         owners, temps = READABLE[combo.owner], True
         if combo.owner == "layer":
             if combo.op in ("+=", "-="):  # fed by one kind of element, or by none
-                owners = self.rng.choice((("layer",), ("layer", "pre"), ("layer", "post")))
+                sides = ("pre", "post") if combo.section != "on_membrane" else ("post",)
+                owners = self.rng.choice((("layer",), *(("layer", side) for side in sides)))
             else:
                 temps = not target.once or self.options.contexts == 1
 

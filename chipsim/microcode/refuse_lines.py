@@ -160,6 +160,15 @@ def membrane_reach(program: Program, at: Source) -> None:
                 word=line.target,
                 remedy="use on_step or on_third_factor",
             )
+        for name in filter(None, [*reads(line), line.when]):
+            if line.section == "on_membrane" and known[name].owner == "pre":
+                at.fail(
+                    line.line,
+                    f"on_membrane reaches neurons only; '{name}' exists per pre",
+                    word=name,
+                    operand=True,
+                    remedy="use on_step or on_third_factor",
+                )
 
 
 def table_call(program: Program, at: Source) -> None:
