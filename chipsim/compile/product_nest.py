@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from chipsim.compile.product_fired import BLOCK, Fired, factors_of
 from chipsim.compile.sections import COMMON, Function
 from chipsim.microcode.products import head_shift
 from chipsim.microcode.program import COUNTS, BoundProgram, Factor, ProductTerm
 from chipsim.plan import ConnectionPlan, Plan
 
-BLOCK = 4096  # synapses of fired neurons that are gathered, worked on in one loop, and scattered
 SCRATCH = (
     *("prod_i32", "prod_i64", "prod_f64", "prod_words", "prod_odd", "prod_serial"),
     *("pick_i32", "pick_i64", "pick_f64", "pick_words", "pick_rows"),
@@ -70,7 +70,7 @@ def product_function(plan: Plan, c: ConnectionPlan, counting: bool, twin: bool) 
     return Function(f"{c.program.name}_on_products", arrays, "\n".join(text) + "\n")
 
 
-class _Nest:
+class _Nest(Fired):
     """Builds the statements; `used` are the array arguments."""
 
     def __init__(self, c: ConnectionPlan, counting: bool, twin: bool):
@@ -132,7 +132,7 @@ class _Nest:
 
     def _column(self, k: int, term: ProductTerm) -> None:
         """prod[k, i]: mantissa times the factors per neuron; live_k: how many are not 0."""
-        owned = [f for f in _factors(term) if f.owner == "post"]
+        owned = [f for f in factors_of(term) if f.owner == "post"]
         text = self.cast(f"m_{k}")
         if self.twin:
             lsb = float(self.program.register(term.target).fmt.lsb)
@@ -181,7 +181,7 @@ class _Nest:
     # ------------------------------------------------------------ rows
 
     def _rows(self) -> None:
-        if any(f.name == "x0" for _, t in self.terms for f in _factors(t)):
+        if any(f.name == "x0" for _, t in self.terms for f in factors_of(t)):
             self.array("act"), self.array("reach_pre")
             self.put("for j in range(n_pre):", "    reach_pre[0, j] = 0")
             self.put("for k in range(nact[0]):", "    reach_pre[0, act[0, k]] = 1")
@@ -203,7 +203,7 @@ class _Nest:
         self.level += 1
         for k, term in self.terms:
             text = self.cast(1)
-            for f in (f for f in _factors(term) if f.owner == "pre"):
+            for f in (f for f in factors_of(term) if f.owner == "pre"):
                 text = self.cast(f"{text} * {self.value(f)}") if text != self.cast(1) else self.value(f)
             self.put(f"z_{k} = {text} if live_{k} > 0 else {self.cast(0)}")
         self.put(f"if {' and '.join(f'z_{k} == 0' for k, _ in self.terms)}:", "    continue")
@@ -245,7 +245,7 @@ class _Nest:
         """The loops along row j: the whole row, or the fired neurons."""
         if self.c.noise == "lane" and not self.twin and self.program.sums.rounding == "stochastic":
             self.put(*[f"odd_{v} = odds_{v}[j]" for v in range(len(self.program.variables))])
-        wide = [k for k, t in self.terms if not any(f.name == "y0" for f in _factors(t))]
+        wide = [k for k, t in self.terms if not any(f.name == "y0" for f in factors_of(t))]
         slices = [f"{self.array(a)}_j = {a}[j]" for a in self._stored()] if not self.c.sparse else []
         if self.c.sparse:
             self.array("ptr"), self.array("tgt")
@@ -267,63 +267,6 @@ class _Nest:
         self._fired(slices)
         self.skipped = set()
         self.level -= 1 if wide else 0
-
-    def _fired(self, slices: list[str]) -> None:
-        """A row where only products with y0 are left: its fired columns, gathered for one long loop."""
-        if not self.gathers:
-            self.put(*slices)
-            self._loop("for k in range(nf[0]):", "i = u32(fidx[0, k])")  # unsigned: no wrap-around check
-            return
-        self.put("pick_rows[stored] = j", "stored += 1", "for k in range(nf[0]):")
-        self.level += 1
-        self.put("i = u32(fidx[0, k])", *[f"picked_{a}[filled] = {a}[j, i]" for a in self._stored()])
-        for k, _ in self._live():
-            self.put(f"picked_{k}[filled] = {self.cast(f'column_{k}[i] * z_{k}')}")
-        if self._drawn:
-            for v, _ in enumerate(self.program.variables):
-                self.put(f"picked_words_{v}[filled] = {self._word(v)}")
-        self.put("filled += 1")
-        self.level -= 1
-
-    def _live(self) -> list[tuple[int, ProductTerm]]:
-        """The products of the present loop."""
-        return [(k, t) for k, t in self.terms if k not in self.skipped]
-
-    def _views(self) -> None:
-        """Rows of the buffers: exact products, then synaptic values; words."""
-        lane = self.array("pick_" + self.lane)
-        self.array("pick_rows")
-        names = [str(k) for k, _ in self.terms] + self._stored()
-        self.put(*[f"picked_{name} = {lane}[{r}]" for r, name in enumerate(names)])
-        if self._drawn:
-            words = self.array("pick_words")
-            self.put(*[f"picked_words_{v} = {words}[{v}]" for v in range(len(self.program.variables))])
-        self.put(f"block = max(i64(1), i64({BLOCK}) // max(i64(nf[0]), i64(1)))")
-
-    def _flush(self) -> None:
-        """One loop over the gathered synapses of a block of rows, and their way back."""
-        self.skipped = {k for k, t in self.terms if not any(f.name == "y0" for f in _factors(t))}
-        self.at = "m"
-        self._loop("for m in range(filled):")
-        self.at, self.skipped = "i", set()
-        written = ["w" if self.program.register(v).is_weight else "r_" + v for v in self.program.variables]
-        self.put("for r in range(stored):", "    j = u32(pick_rows[r])", "    m = r * i64(nf[0])")
-        self.put("    for k in range(nf[0]):", "        i = u32(fidx[0, k])")
-        self.put(*[f"        {a}[j, i] = picked_{a}[m + k]" for a in written])
-
-    def _stored(self) -> list[str]:
-        """Arrays of the synaptic values that products read or write."""
-        return sorted({"w" if self.program.register(n).is_weight else "r_" + n for n in self._synaptic()})
-
-    @property
-    def gathers(self) -> bool:
-        """Whether rows with y0 products only are worked on as gathered columns."""
-        gated = [t for _, t in self.terms if any(f.name == "y0" for f in _factors(t))]
-        return bool(gated) and not self.c.sparse and self.c.noise != "lfsr"
-
-    @property
-    def _drawn(self) -> bool:
-        return not self.twin and self.program.sums.rounding == "stochastic" and self.c.noise != "shared"
 
     def _synaptic(self) -> set[str]:
         read = {f.name for _, t in self.terms for f in t.factors if f.owner == "syn"}
@@ -424,10 +367,3 @@ class _Nest:
                     continue
                 row = len(self.program.lines) + v
                 self.put(f"lines[{row}, {COUNTS.index(count)}] += {name}_{v}")
-
-
-def _factors(term: ProductTerm) -> list[Factor]:
-    """The factors with the gate as the first (u<k> is tested for the whole section)."""
-    if term.gate[0] == "u":
-        return list(term.factors)
-    return [Factor(term.gate, "pre" if term.gate == "x0" else "post", 1), *term.factors]
