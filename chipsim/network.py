@@ -84,6 +84,7 @@ class Circuit:
     """Where a layer's third factor comes from. kind readout (local readout, own transpose) or reward.
 
     error        softmax | smooth_l1 (kind readout)
+    signal_shift the third factor is divided by 2**signal_shift: many errors of one sample add up
     logit_scale  softmax: potential differences are multiplied by it before exp; smooth_l1: the
                  readout's potential is multiplied by it before it is compared with the target
     """
@@ -95,6 +96,7 @@ class Circuit:
     connection: int = -1
     error: str = "softmax"
     logit_scale: float = 4.0
+    signal_shift: int = 0
 
 
 class Network:
@@ -194,7 +196,8 @@ class Network:
         """A fixed random readout of a layer whose error comes back through its own transpose (DECOLLE).
 
         Its weights are uniform in +-spread; at 1.0 they use the whole range of their format, so that
-        errors keep their resolution on the way back.
+        errors keep their resolution on the way back. Under smooth_l1 every class may be wrong at once:
+        its signal is divided by 4 so that it stays inside the 8 bits of a third factor.
         """
         if error not in ("softmax", "smooth_l1"):
             raise NetworkError(
@@ -213,6 +216,7 @@ class Network:
                 len(self.connections) - 1,
                 error,
                 logit_scale,
+                2 if error == "smooth_l1" else 0,
             )
         )
         return name

@@ -310,7 +310,11 @@ class Simulator:
         for k, p in enumerate(c.program.params if c.program else ()):
             if p.name == name:
                 if not p.lo <= raw <= p.hi:
-                    raise SettingError(f"{name} = {raw}; its range is {p.lo}..{p.hi}", where=connection)
+                    raise SettingError(
+                        f"{name} = {raw}; its range is {p.lo}..{p.hi}",
+                        where=f"{connection} on chip {self.plan.chip}",
+                        remedy=f"choose a schedule within {p.lo}..{p.hi}, or another chip or engine",
+                    )
                 self.state[f"c{c.index}_params"][k] = raw
                 return
         raise SettingError(f"rule of '{connection}' has no parameter '{name}'")

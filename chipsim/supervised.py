@@ -24,6 +24,7 @@ from chipsim.figures import draw_run
 from chipsim.fixed import Format
 from chipsim.float_twin import twin_of
 from chipsim.ledger import activity, check_memory, counters, summary, surrogate_shares
+from chipsim.microcode.lower import lowering_table
 from chipsim.microcode.syntax import load_rule
 from chipsim.network import Network
 from chipsim.report.text import text_report
@@ -55,6 +56,7 @@ class SupervisedSettings(ExperimentSettings):
     activity: float = Field(2.0, gt=0, description="spikes per neuron and sample to start with")
     spread: float = Field(3.0, gt=0, description="distance of readout potentials to start with")
     homeostasis: float = Field(0.0, ge=0, description="threshold rise per spike above `activity`")
+    readout_spread: float = Field(1.0, gt=0, le=1, description="readout weights are uniform in +-this")
     twin: bool = True
     controls: bool = True
     params: dict[str, float] = {}
@@ -72,7 +74,7 @@ def build(settings: SupervisedSettings, n_in: int, classes: int, rule: str) -> N
         net.connect(before, name, rule=rule, w_range=weight_range(net.layer(before).size))
         before = name
     for name in names:
-        net.readout(name, classes, error=settings.error)
+        net.readout(name, classes, error=settings.error, spread=settings.readout_spread)
     return net
 
 
@@ -244,12 +246,14 @@ def _programs(sim: Simulator) -> dict[str, str]:
 
 
 def _engine_lines(sim: Simulator) -> list[str]:
-    """What the engine made of the rule, once per rule."""
+    """What the engine made of the rule, once per rule: its notes and, where it was lowered, the verdict
+    on every line."""
     seen, lines = set(), []
     for c in sim.plan.connections:
         if c.program and c.program.name not in seen:
             seen.add(c.program.name)
             lines += [f"note        {n.text}" for n in c.program.notes]
+            lines += lowering_table(c.program).splitlines()
     return lines
 
 

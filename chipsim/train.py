@@ -62,12 +62,15 @@ def learn_epoch(
     epoch: int,
     on_block: Callable[[int, int], None] | None = None,
 ) -> float:
-    """One pass over the images in the epoch's order; returns the accuracy while learning."""
+    """One pass over the images in the epoch's order; returns the accuracy while learning.
+
+    Rate codes get new phases (or draws) in every epoch: the same image is never the same spikes twice.
+    """
     order = epoch_order(len(images.labels), sim.plan.seed, epoch)
     right = 0
     for lo in range(0, len(order), CHUNK):
         part = order[lo : lo + CHUNK]
-        events = encode(images, encoder, part)
+        events = encode(images, encoder, part, epoch=epoch)
 
         def report(done: int, total: int, lo: int = lo) -> None:
             if on_block:

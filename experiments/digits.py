@@ -18,9 +18,9 @@ CHIPS = ("loihi2", "ideal")
 class Settings(SupervisedSettings):
     """The defaults; see `chipsim.supervised.SupervisedSettings` for what each means."""
 
-    epochs: int = 24
-    rate: int = 8
-    rate_steps: tuple[int, ...] = (0,) * 12 + (1,)
+    epochs: int = 20
+    rate: int = 6
+    readout_spread: float = 0.25
 
 
 def run(context):

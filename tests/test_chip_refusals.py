@@ -8,6 +8,7 @@ from chipsim.chip import load_chip
 from chipsim.errors import ChipError
 
 GOOD = (Path(__file__).resolve().parent.parent / "hw_models" / "loihi1.toml").read_text(encoding="utf-8")
+REST = '"decay", "deliver", "on_pre", "on_post", "third", "learn"'
 
 CASES = {
     "unknown key in a table": (
@@ -91,7 +92,18 @@ CASES = {
         'order = ["fires"',
         r"step\.order: Input should be .*found 'fires'",
     ),
-    "delay too small for the order": ("min_delay = 1", "min_delay = 0", r"step: fire comes before deliver"),
+    "no delay in a walk by phase": ("min_delay = 1", "min_delay = 0", r'step: walk is "phase", so min_delay'),
+    "fire first in a walk by layer": ('walk = "phase"', 'walk = "layer"', r"step: fire comes first, so walk"),
+    "read before arrival": (
+        'order = ["fire", "arrive", "decay"',
+        'order = ["decay", "fire", "arrive"',
+        r"step: order begins with arrive, or with fire",
+    ),
+    "delay too small for the order": (
+        f'order = ["fire", "arrive", {REST}]\nwalk = "phase"\nmin_delay = 1',
+        f'order = ["arrive", "fire", {REST}]\nwalk = "layer"\nmin_delay = 0',
+        r"step: fire comes before deliver",
+    ),
     "delays crossed": ("max_delay = 62", "max_delay = 0", r"step: max_delay 0 is below min_delay 1"),
     "width not offered": ("default_bits = 8", "default_bits = 12", r"weight: default_bits 12 is not one of"),
     "noise not offered": (

@@ -81,9 +81,19 @@ class Step(_Table):
             raise ValueError(f"order must name each of {', '.join(PHASES)} once")
         if self.max_delay is not None and self.max_delay < self.min_delay:
             raise ValueError(f"max_delay {self.max_delay} is below min_delay {self.min_delay}")
+        self._read_only_what_arrived()
+        return self
+
+    def _read_only_what_arrived(self) -> None:
+        """Refuse an order in which a phase would read spikes that are not there yet."""
+        if self.order[0] not in ("arrive", "fire"):
+            raise ValueError("order begins with arrive, or with fire: other phases read what arrived")
+        if self.walk == "layer" and self.order[0] == "fire":
+            raise ValueError('fire comes first, so walk must be "phase"')
+        if self.walk == "phase" and self.min_delay < 1:
+            raise ValueError('walk is "phase", so min_delay must be at least 1')
         if self.order.index("fire") < self.order.index("deliver") and self.min_delay < 1:
             raise ValueError("fire comes before deliver, so min_delay must be at least 1")
-        return self
 
 
 class Weight(_Table):

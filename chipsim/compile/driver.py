@@ -268,7 +268,8 @@ class Driver:
             frac = self.plan.layers[y].v_fmt.frac
             self.put(f"    scale = 2.0 ** ({frac - target} - f64(k{k}_shift[0]))")
             self.put(f"    {x.error}_error_twin(l{y}_v[b], scale, lab, err)")
-            self.put(f"transpose_signal_twin(c{x.connection}_w, err, l{layer.index}_m[b])")
+            scale = 2.0**-x.signal_shift
+            self.put(f"transpose_signal_twin(c{x.connection}_w, err, l{layer.index}_m[b], {scale!r})")
         else:
             table = ", EXP16" if x.error == "softmax" else ""
             self.put(f"    {x.error}_error(l{y}_v[b], k{k}_shift[0], lab, err{table}, k{k}_stat)")
@@ -295,6 +296,8 @@ class Driver:
             rest = ("third", "learn")
         else:
             rest = plan.phases
+            if rest[0] == "fire":  # what is on the axons in this step is settled: early readers see it
+                rest = ("fire", "arrive", *(p for p in rest[1:] if p != "arrive"))
         for phase in rest:
             if phase == "third":
                 self._third(layers)

@@ -345,13 +345,13 @@ def smooth_l1_error_twin(v, scale, label, err):
 
 
 @jit
-def transpose_signal_twin(g, err, m):
-    """m = g @ err in float64, in a fixed order."""
+def transpose_signal_twin(g, err, m, scale):
+    """m = g @ err * scale in float64, in a fixed order."""
     for i in range(g.shape[0]):
         total = f64(0.0)
         for k in range(g.shape[1]):
             total += g[i, k] * err[k]
-        m[i] = total
+        m[i] = total * scale
 
 
 @jit

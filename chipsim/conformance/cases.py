@@ -17,6 +17,7 @@ from chipsim.network import Network
 from chipsim.plan import Update
 
 LOIHI_ORDER = ("fire", "arrive", "decay", "deliver", "on_pre", "on_post", "third", "learn")
+RECKON_ORDER = ("fire", "decay", "on_post", "third", "learn", "arrive", "deliver", "on_pre")
 LINES = 16  # combinations per rule
 NO_RULE = "rule none\npre r : u1.0\non_pre:\n    r = 1\n"
 
@@ -80,7 +81,8 @@ def random_chip(rng: random.Random) -> object:
     )
     step = chip.step
     if rng.random() < 0.3:
-        step = step.model_copy(update=dict(order=LOIHI_ORDER, walk="phase", min_delay=1))
+        order = rng.choice((LOIHI_ORDER, LOIHI_ORDER, chip.step.order, RECKON_ORDER))
+        step = step.model_copy(update=dict(order=order, walk="phase", min_delay=1))
     return chip.model_copy(update=dict(neuron=neuron, step=step))
 
 

@@ -115,7 +115,7 @@ def _order(network: Network, chip: object) -> tuple[int, ...]:
     low = chip.step.min_delay
     ahead = {layer.index: set() for layer in network.layers}
     for c in network.connections:
-        if max(c.delay, low) == 0 and c.delays is None:
+        if max(c.delay, low) == 0:
             ahead[c.post].add(c.pre)
     done: list[int] = []
     while len(done) < len(network.layers):

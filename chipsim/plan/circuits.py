@@ -23,7 +23,8 @@ def fold_circuit(x: Circuit, connections: list[ConnectionPlan], layers: list[Lay
         x.connection,
         x.error,
         logit_shift(x.logit_scale, layers[x.readout].v_fmt, x.error),
-        signal_frac=weight.frac + THIRD_FACTOR.frac,
+        signal_frac=weight.frac + THIRD_FACTOR.frac + x.signal_shift,
+        signal_shift=x.signal_shift,
     )
 
 

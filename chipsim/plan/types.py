@@ -134,6 +134,7 @@ class CircuitPlan:
     error_fmt: Format = THIRD_FACTOR
     signal_fmt: Format = THIRD_FACTOR
     signal_frac: int = 14  # fraction bits of the summed product before rounding
+    signal_shift: int = 0  # of these, bits of the right shift that keeps the signal inside its format
     rounding: str = "stochastic"
 
 
