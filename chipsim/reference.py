@@ -198,8 +198,8 @@ class _Run:
             for c in incoming:
                 deliver(self.plan, c, self.state, self.wirings[c.index], clock.ts)
         elif phase == "fire":
-            samples = tuple(self.group + [0] * (self.plan.contexts - len(self.group)))
-            fire(self.plan, layer, self.state, clock.ts, NeuronKeys(self.learn, clock.n, clock.ts, samples))
+            keys = NeuronKeys(self.learn, clock.n, clock.ts, tuple(self.group))
+            fire(self.plan, layer, self.state, clock.ts, keys)
             for c in incoming:
                 self._section(c, "on_membrane", clock)
         elif phase in RULE_PHASES:  # arrive does nothing: connections read the history

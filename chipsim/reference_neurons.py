@@ -71,10 +71,11 @@ def deliver(plan: Plan, c: ConnectionPlan, state: State, wiring: Wiring, ts: int
 
 
 def fire(plan: Plan, layer: LayerPlan, state: State, ts: int, keys: NeuronKeys) -> None:
-    """Leak, integrate, compare and reset all neurons of a layer in all contexts; note who fired."""
+    """Leak, integrate, compare and reset all neurons of a layer in every context that holds a sample;
+    note who fired."""
     p = f"l{layer.index}_"
     slot = ts % layer.history
-    for b in range(plan.contexts):
+    for b in range(len(keys.samples)):
         decay_u = _Decay(plan, layer, OP_NEURON_U, keys, b)
         decay_v = _Decay(plan, layer, OP_NEURON_V, keys, b)
         fired = [i for i in range(layer.size) if _neuron(layer, state, b, i, ts, decay_u, decay_v)]

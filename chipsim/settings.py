@@ -78,7 +78,9 @@ def describe(model: type[BaseModel]) -> list[tuple[str, str, str, str]]:
     for name, field in model.model_fields.items():
         plain = isinstance(field.annotation, type) and get_origin(field.annotation) is None
         kind = field.annotation.__name__ if plain else str(field.annotation)
-        default = "required" if field.is_required() else _as_typed(field.get_default(call_default_factory=True))
+        default = (
+            "required" if field.is_required() else _as_typed(field.get_default(call_default_factory=True))
+        )
         rows.append((field.alias or name, kind.replace("typing.", ""), default, field.description or ""))
     return rows
 

@@ -148,6 +148,7 @@ class Simulator:
     ) -> dict:
         """Learn from samples, one after the other (plan.contexts at a time), resetting before each.
 
+        Learning runs on one thread: every sample meets the weights that the one before has left.
         order     sample numbers in the order of presentation (default: all)
         on_block  called with (samples done, samples in all) about every 0.1 s
         Returns {"potentials": {integrator: int32[n, size]}, "counts": {layer: int32[n, size]}} in the
@@ -181,7 +182,7 @@ class Simulator:
         """Outputs of samples with learning off, on copies of the state: nothing of it changes.
 
         Returns (outputs as `present`, a state that holds only the counters of this evaluation). The
-        numbers do not depend on `threads`.
+        numbers do not depend on `threads`, which share the samples out among themselves.
         """
         arrays, count, steps = event_arrays(self.plan, events)
         order = np.arange(count) if order is None else np.asarray(order)

@@ -55,6 +55,7 @@ def restore_weights(sim: Simulator, run: Run) -> list[str]:
             raise RunError(
                 f"{what} have shape {arrays[name].shape}, this network needs {sim.state[name].shape}",
                 where=str(run.path),
+                remedy="start from a run of the same network (same hidden sizes, same images)",
             )
         if fmt is None:
             sim.state[name][:] = arrays[name]

@@ -38,12 +38,13 @@ def runs() -> list[Path]:
         (["--rule", "decole"], ["no rule named 'decole' (did you mean 'decolle'?)", "stdp_pair"]),
         (["--chip", "loihi"], ["no chip named 'loihi' (did you mean 'loihi2'?)", "ideal"]),
         (["--set", "epoch=1"], ["no setting named 'epoch' (did you mean 'epochs'?)"]),
-        (["--set", "epochs=0"], ["--set epochs=0: input should be greater than or equal to 1"]),
+        (["--set", "steps=0"], ["--set steps=0: input should be greater than or equal to 1"]),
         (["--set", "encoder=rat"], ["unknown encoder 'rat' (did you mean 'rate'?)"]),
         (["--set", "params.k_q=0.5"], ["rule decolle has no param or const 'k_q'", "k_a, k_b"]),
         (["--set", "params.k_a=7"], ["k_a = 7 lies outside u12.12: 0 .. 0.999756"]),
         (["--set", "q.format=u7.4"], ["rule decolle has no register 'q'"]),
         (["--set", "weight.bits=9"], ["pixels->hidden1 on chip loihi2: weights of 9 bits", "7, 8"]),
+        (["--set", "hidden="], ["the network has no neurons"]),
         (["--set", "hidden=0"], ["layer 'hidden1': size 0"]),
         (["--rule", "r_stdp"], ["does not fit experiment 'digits'", "r_stdp_cue"]),
         (["--chip", "loihi1"], ["on chip loihi1: "]),
@@ -68,10 +69,7 @@ def test_more_registers_than_the_chip_has(chipsim, here):
     (here / "three.rule").write_text(text)
     refused(
         chipsim("rule", "check", "./three.rule", "--chip", "loihi2"),
-        "three.rule:4: ",
-        "chip loihi2",
-        "3",
-        "2",
+        "loihi2.toml: rule three needs 3 pre registers (a, b, c); chip loihi2 has 2",
     )
 
 
@@ -84,15 +82,34 @@ def test_a_trace_wider_than_the_chips_is_refused_unless_narrowed(chipsim):
     assert "narrowed" in done.out and "u12.8" in done.out and "u7.3" in done.out
 
 
-def test_a_network_beyond_a_core(chipsim):
-    refused(
-        chipsim("run", "digits", *ALONE, "--set", "hidden=5000"),
-        "layer 'hidden1.readout' on chip loihi2",
-        "loihi2.toml",
-        "5000 input axons",
-        "4096",
-    )
+WIDE = '''"""One neuron with more inputs than a core has axons."""
+
+from chipsim import Network, Simulator, load_chip
+from chipsim.settings import ExperimentSettings
+
+RULES = ()
+CHIPS = ("loihi1",)
+
+
+class Settings(ExperimentSettings):
+    inputs: int = 5000
+
+
+def run(context):
+    net = Network()
+    net.source("in", context.settings.inputs)
+    net.lif("out", 1, reset="hard")
+    net.connect("in", "out")
+    return {"digest": Simulator(net, load_chip(context.chip)).digest()}
+'''
+
+
+def test_a_network_beyond_a_core(chipsim, here):
+    (here / "wide.py").write_text(WIDE)
+    done = chipsim("run", "./wide.py")
+    refused(done, "5000 input axons", "room for 4096", "layer 'out' on chip loihi1", "loihi1.toml")
     assert runs() == []
+    assert chipsim("run", "./wide.py", "--set", "inputs=4096").status == 0
 
 
 def test_a_network_beyond_the_chip(chipsim, here, root):

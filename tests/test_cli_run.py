@@ -70,10 +70,10 @@ def test_a_run_prints_what_ran_and_leaves_a_complete_folder(chipsim, mine):
     assert lines[0].startswith("experiment  mine") and lines[0].endswith("seed 7")
     assert lines[1].startswith("chip        ideal: ")
     assert lines[2] == "engine      lines   noise lane"
-    assert lines[3] == "rule        none   fit refuse"
+    assert lines[3] == "rule        none"
     assert [line.split(":")[0] for line in lines[4:6]] == ["epoch 1", "epoch 2"]  # one line per epoch
     assert "10/10" in lines[4] and "accuracy 25.0 %" in lines[4]
-    assert lines[6:] == ["all added", "out: runs/mine-ideal-seed7"]
+    assert lines[6:] == ["all added", "accuracy    test 25.00 %", "out: runs/mine-ideal-seed7"]
     run = load_run("runs/mine-ideal-seed7")
     assert run.manifest["settings"]["steps"] == 2 and run.manifest["experiment_path"] == str(mine)
     assert run.counters() == {"steps": 2} and run.report() == "all added\n"
@@ -84,7 +84,7 @@ def test_json_is_the_last_line_of_stdout_and_the_only_one(chipsim, mine):
     assert done.status == 0 and len(done.out.splitlines()) == 1
     told = json.loads(done.out)
     assert told["accuracy"] == {"train": None, "validation": None, "test": 0.25, "twin": None}
-    assert told["energy"] == {"priced_J": None, "unpriced": []}
+    assert told["energy"] == {"priced_J": None, "unpriced": {}}
     expected = {
         "experiment": "mine",
         "rule": None,

@@ -40,9 +40,21 @@ def test_every_shipped_file_has_its_line(chipsim):
     ] == []
 
 
+def test_list_of_one_experiment_shows_every_setting(chipsim, here):
+    out = chipsim("list", "digits").out
+    assert out.startswith("Handwritten digits") and "rules  decolle" in out and "chips  loihi2" in out
+    shown = dict(line.split()[0].split("=", 1) for line in out.splitlines() if line.startswith("  "))
+    assert shown["hidden"] == "256,128" and shown["weight.bits"] == "8" and shown["twin"] == "true"
+    told = json.loads(chipsim("list", "digits", "--json").out)
+    assert [row["key"] for row in told["settings"]] == list(shown)
+    assert chipsim("new", "experiment", "mine").status == 0
+    out = chipsim("list", "./mine.py").out
+    assert "bits=8" in out and "width of the weight" in out
+
+
 def test_unknown_shelf(chipsim):
     done = chipsim("list", "ruels")
-    assert done.status == 2 and "no shelf 'ruels' (did you mean 'rules'?)" in done.err
+    assert done.status == 2 and "nothing to list under 'ruels' (did you mean 'rules'?)" in done.err
 
 
 def test_new_chip_loads_under_its_name(chipsim, here):

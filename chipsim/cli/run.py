@@ -25,7 +25,12 @@ class Fit(str, Enum):
 
 Chip = Annotated[str | None, typer.Option(help="A chip's name or ./mine.toml.")]
 Rule = Annotated[str | None, typer.Option(help="A rule's name or ./mine.rule.")]
-Sets = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting; repeatable. `chipsim list EXPERIMENT` shows all.")]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="A setting; repeatable. `chipsim list EXPERIMENT` shows all."
+    ),
+]
 Seed = Annotated[int, typer.Option(min=0, max=2**64 - 1, help="Decides every random number.")]
 Out = Annotated[Path | None, typer.Option(help="Run folder, new or empty; without it one under runs/.")]
 Data = Annotated[Path | None, typer.Option(envvar="CHIPSIM_DATA", help="Folder with data sets.")]

@@ -233,7 +233,7 @@ class Driver:
             "words_v": f"x_l{k}_words_v",
         }
         values = [special.get(x, f"l{k}_{x}") for x in f.arrays]
-        self.put(f"{f.name}(B, clock, seed, place_bit + {k}, ids_b, {', '.join(values)})")
+        self.put(f"{f.name}(live, clock, seed, place_bit + {k}, ids_b, {', '.join(values)})")
         self._learned([(self.plan.connections[c], "on_membrane") for c in layer.incoming])
 
     def third(self, layer: LayerPlan) -> None:
@@ -371,6 +371,7 @@ def advance_source(driver: Driver, fields: list[str]) -> str:
     d.put("ids_b = x_ids", "due = False")
     d.put("for g in range(lo, hi, B):")
     d.level += 1
+    d.put("live = min(B, hi - g)  # contexts that hold a sample")
     d.put("for b in range(B):", "    ids_b[b] = b if learn else (order[g + b] if g + b < hi else 0)")
     start_sample(d)
     d.put("for ts in range(ts_from, ts_to + 1):")

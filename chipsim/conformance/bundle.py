@@ -6,15 +6,16 @@ import random
 
 from chipsim.conformance.case import Case
 from chipsim.conformance.cases import random_chip, random_connection, random_neurons, surround, with_rules
-from chipsim.microcode.combos import quota
+from chipsim.microcode.combos import section_quota
 from chipsim.network import Network
 
 
 def random_bundle(seed: int, rules: int = 10, lines: int = 6, steps: int = 50) -> Case:
     """Bundle number `seed`: always the same one, a case with `rules` rules of `lines` combinations.
 
-    Bundles 0 to 191 of this size give each combination one turn. All rules share two spiking layers
-    (input to either, forth and back between them), a readout or reward for each, chip and data.
+    Bundles 0 to 204 of this size give each combination a turn. A rule's combinations are of one
+    section, since compiling costs by the function. All rules share two spiking layers (input to
+    either, forth and back between them), a readout or reward for each, chip and data.
     """
     rng = random.Random(seed)
     chip = random_chip(rng)
@@ -33,4 +34,5 @@ def random_bundle(seed: int, rules: int = 10, lines: int = 6, steps: int = 50) -
         else:
             network.reward(layer)
     case = surround(rng, seed, network, chip, rng.choice((1, 1, 2, 3)), steps)
-    return with_rules(rng, case, {name: quota(seed * rules + k, lines) for k, name in enumerate(names)})
+    first = seed * rules
+    return with_rules(rng, case, {name: section_quota(first + k, lines) for k, name in enumerate(names)})

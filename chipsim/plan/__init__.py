@@ -69,6 +69,8 @@ def plan(
     ({"params": ..., "formats": ...}) come on top. Raises NetworkError, LimitError, RuleError.
     """
     update = update or Update()
+    if all(layer.kind == "source" for layer in network.layers):
+        raise NetworkError("the network has no neurons", remedy="add a layer with net.lif(name, size)")
     order = _order(network, chip)
     bits = weight_formats(network, chip, weight_bits)
     layers = fold_layers(network, chip, bits)

@@ -1,0 +1,135 @@
+"""Supervised training: splits apart, schedules, calibration, and real images learned on a chip."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from chipsim.data import digits
+from chipsim.data.encode import Encoder, encode
+from chipsim.data.idx import load_idx_folder
+from chipsim.data.images import Parts
+from chipsim.data.split import hold_out, split_three
+from chipsim.experiment import load_experiment
+from chipsim.float_twin import twin_of
+from chipsim.supervised import SupervisedSettings, _engine_lines, simulator, trace_constants, weight_range
+from chipsim.train import Schedule, accuracy, evaluate, learn_epoch, scores, train
+from chipsim.calibrate import calibrate_logits, calibrate_thresholds
+
+SMALL = ("hidden=[24]", "epochs=2", "steps=10", "controls=false", "twin=false")
+
+
+def built(settings: SupervisedSettings, chip: str = "ideal", n_in: int = 64, seed: int = 1):
+    """The simulator of a run with these settings."""
+    context = SimpleNamespace(settings=settings, seed=seed, rule="decolle", chip=chip, noise=None, engine=None,
+                              fit="refuse", strict=False)  # fmt: skip
+    return simulator(context, n_in, 10)
+
+
+@pytest.fixture(scope="module")
+def parts() -> Parts:
+    """Handwritten digits, a few of them."""
+    whole = split_three(digits(), 1)
+    return Parts(*(x.take(np.arange(n)) for x, n in zip((whole.train, whole.validation, whole.test), (60, 20, 20),
+                                                        strict=True)))  # fmt: skip
+
+
+def test_the_rate_of_an_epoch():
+    schedule = Schedule(5, 10, (0, 0, 1, 2))
+    assert [schedule.shift(epoch) for epoch in range(1, 6)] == [10, 10, 11, 12, 12]
+
+
+def test_every_readout_votes():
+    potentials = {"a": np.array([[5, 4, 0]], np.int32), "b": np.array([[0, 4, 3]], np.int32)}
+    outputs = {"potentials": potentials}
+    assert scores(outputs).tolist() == [[5.0, 8.0, 3.0]]
+    assert scores(outputs, ["a"]).tolist() == [[5.0, 4.0, 0.0]]
+    assert accuracy(outputs, np.array([1])) == 1.0 and accuracy(outputs, np.array([0])) == 0.0
+
+
+def test_the_weight_range_holds_the_drawn_weights_and_is_a_power_of_two():
+    for fan_in in (3, 64, 256, 700, 784):
+        spread = np.sqrt(3 / fan_in)
+        assert spread <= weight_range(fan_in) < 2 * spread
+    assert [weight_range(n) for n in (64, 784, 256)] == [0.25, 0.0625, 0.125]
+
+
+def test_traces_take_the_neurons_time_constants():
+    found = trace_constants(SupervisedSettings(tau_v_ms=20.0, tau_u_ms=None), "decolle")
+    assert found == {"k_a": pytest.approx(np.exp(-1 / 20)), "k_b": 0.1}
+    assert trace_constants(SupervisedSettings(), "stdp_pair") == {}
+
+
+def test_calibration_makes_every_layer_active_and_errors_graded(parts):
+    sim = built(SupervisedSettings(hidden=(24, 12), steps=10))
+    events = encode(parts.train, Encoder(steps=10))
+    calibrate_thresholds(sim, events, 1.5)
+    outputs = sim.evaluate(events)[0]
+    for layer in ("hidden1", "hidden2"):
+        assert outputs["counts"][layer].mean() == pytest.approx(1.5, rel=0.1)
+    shifts = calibrate_logits(sim, events, 3.0)
+    v = outputs["potentials"]["hidden2.readout"].astype(float)
+    distance = (v.max(axis=1) - v.mean(axis=1)).mean() / 2 ** shifts["hidden2.readout"] / 16
+    assert 3.0 / 1.5 < distance < 3.0 * 1.5  # to a power of two
+
+
+def test_an_epoch_shows_new_spikes_and_evaluation_the_same(parts):
+    settings = SupervisedSettings(hidden=(16,), steps=10, twin=False)
+    encoder = Encoder(steps=10)
+    digests, evaluated = [], []
+    for epoch in (1, 2):
+        sim = built(settings)
+        learn_epoch(sim, parts.train, encoder, epoch)
+        digests.append(sim.digest())
+        fresh = built(settings)
+        evaluated.append(evaluate(fresh, parts.test, encoder)[0]["counts"]["hidden1"])
+    assert digests[0] != digests[1]
+    assert (evaluated[0] == evaluated[1]).all()
+
+
+def test_training_reads_no_test_sample_and_the_twin_follows(parts):
+    settings = SupervisedSettings(hidden=(24,), steps=10)
+    encoder = Encoder(steps=10)
+    sim = built(settings)
+    calibrate_thresholds(sim, encode(parts.train, encoder), 2.0)
+    calibrate_logits(sim, encode(parts.train, encoder), 3.0)
+    twin = twin_of(sim)
+    blind = Parts(parts.train, parts.validation, None)
+    before = evaluate(sim, parts.train, encoder)[0]
+    for net in (sim, twin):
+        rows = train(net, blind, encoder, Schedule(4, 6))
+        assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
+        after = accuracy(evaluate(net, parts.train, encoder)[0], parts.train.labels)
+        assert after > 0.8 > 0.5 > accuracy(before, parts.train.labels)
+
+
+def test_a_run_on_products_says_what_became_of_every_line(chipsim):
+    options = [part for setting in SMALL for part in ("--set", setting)]
+    done = chipsim("run", "digits", "--json", "--out", "one", *options)
+    assert done.status == 0, done.err
+    assert "approximated: a product is floored" in done.err and "exact: decay of a trace register" in done.err
+    found = json.loads(done.out.splitlines()[-1])
+    assert found["accuracy"]["twin"] is None and found["accuracy"]["test"] > 0.3
+    assert len(found["epochs"]) == 2
+    assert not [line for line in _engine_lines(built(SupervisedSettings(hidden=(8,)))) if "lowered" in line]
+
+
+@pytest.mark.slow
+def test_mnist_is_learned_in_one_short_epoch(data_dir):
+    """6,000 real images, one epoch, both layers alive and better than their untrained selves."""
+    settings = load_experiment("mnist").settings(epochs=1)
+    parts = hold_out(*load_idx_folder(data_dir / "mnist"), 1)
+    parts = Parts(parts.train.take(np.arange(6000)), parts.validation.take(np.arange(1000)), None)
+    encoder = Encoder(steps=settings.steps, max_rate=settings.max_rate, seed=1)
+    sim = built(settings, n_in=784)
+    few = encode(parts.train, encoder, np.arange(64))
+    calibrate_thresholds(sim, few, settings.activity)
+    calibrate_logits(sim, few, settings.spread)
+    rows = train(sim, parts, encoder, Schedule(1, settings.rate))
+    assert rows[-1]["validation"] > 0.88
+    outputs = evaluate(sim, parts.validation, encoder)[0]
+    for name in ("hidden1.readout", "hidden2.readout"):
+        assert (outputs["potentials"][name].argmax(axis=1) == parts.validation.labels).mean() > 0.8
