@@ -19,8 +19,7 @@ class Settings(SupervisedSettings):
     """The defaults; see `chipsim.supervised.SupervisedSettings` for what each means."""
 
     epochs: int = 20
-    rate: int = 6
-    readout_spread: float = 0.25
+    rate: int = 8
 
 
 def run(context):

@@ -21,7 +21,8 @@ class Settings(SupervisedSettings):
 
     epochs: int = 5
     rate: int = 10
-    rate_steps: tuple[int, ...] = (0, 1, 2, 3, 4)
+    rate_steps: tuple[int, ...] = (0, 0, 1, 2, 3)
+    steps: int = 30
 
 
 def run(context):

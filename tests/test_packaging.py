@@ -58,7 +58,8 @@ def tree(tmp_path_factory) -> Path:
 
 def builder(*arguments: object, cwd: Path) -> str:
     """pip with this environment's setuptools: nothing is downloaded."""
-    if subprocess.run([sys.executable, "-c", "import pip, setuptools"], capture_output=True).returncode:
+    # setuptools first: an old pip imports distutils, which setuptools then refuses to replace
+    if subprocess.run([sys.executable, "-c", "import setuptools, pip"], capture_output=True).returncode:
         pytest.skip("needs pip and setuptools in this environment")
     options = ("--no-deps", "--no-build-isolation", "--disable-pip-version-check", "--no-index")
     return run(sys.executable, "-m", "pip", arguments[0], *options, *arguments[1:], cwd=cwd)

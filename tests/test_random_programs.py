@@ -57,6 +57,7 @@ def test_random_programs_compiled(bundle, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_the_cases_hold_every_combination():
     programs = (
         c.program for k in range(CASES) for c in random_case(k).plan().connections if c.program is not None
