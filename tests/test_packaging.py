@@ -59,8 +59,9 @@ def tree(tmp_path_factory) -> Path:
 def builder(*arguments: object, cwd: Path) -> str:
     """pip with this environment's setuptools: nothing is downloaded."""
     # setuptools first: an old pip imports distutils, which setuptools then refuses to replace
-    if subprocess.run([sys.executable, "-c", "import setuptools, pip"], capture_output=True).returncode:
-        pytest.skip("needs pip and setuptools in this environment")
+    able = "import setuptools, pip; assert int(setuptools.__version__.split('.')[0]) >= 77"
+    if subprocess.run([sys.executable, "-c", able], capture_output=True).returncode:
+        pytest.skip("needs pip and setuptools >= 77 in this environment")
     options = ("--no-deps", "--no-build-isolation", "--disable-pip-version-check", "--no-index")
     return run(sys.executable, "-m", "pip", arguments[0], *options, *arguments[1:], cwd=cwd)
 
