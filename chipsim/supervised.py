@@ -155,7 +155,8 @@ def run_supervised(context: Context, parts: Parts, data: Mapping[str, str] | Non
     scored = _scores(sim, twin, parts, encoder, context.threads or 1)
     controls = _controls(start, parts, encoder, context.threads or 1) if s.controls else {}
     result = _result(context, sim, scored, controls, encoder, few, parts)
-    result |= {"calibration": calibrated, "epochs": rows, "loss_of_requantising": losses, "data": dict(data or {})}
+    result |= {"calibration": calibrated, "epochs": rows, "loss_of_requantising": losses}
+    result["data"] = dict(data or {})
     store_weights(out, sim)
     draw_run(out, sim, start, rows, few, result, controls)
     out.note(data=dict(data or {}), calibration=calibrated, programs=_programs(sim))

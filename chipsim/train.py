@@ -119,14 +119,12 @@ def train(
         set_rate(sim, schedule.shift(epoch))
         wall, cpu = time.perf_counter(), time.process_time()
 
-        def tick(done: int, total: int) -> None:
-            if progress:
-                progress.tick(done, total, epoch=epoch, saturated=saturated_share(sim))
-
+        tick = _ticker(progress, sim, epoch) if progress else None
         learning = learn_epoch(sim, parts.train, encoder, epoch, tick)
         spent = {"wall_s": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu}
         valid = accuracy(evaluate(sim, parts.validation, encoder, threads)[0], parts.validation.labels)
-        row = {"epoch": epoch, "learning": learning, "validation": valid, "rate": schedule.shift(epoch), **spent}
+        row = {"epoch": epoch, "learning": learning, "validation": valid, "rate": schedule.shift(epoch)}
+        row |= spent
         rows.append(row)
         if on_epoch:
             on_epoch(row)
@@ -136,6 +134,11 @@ def train(
                 f"{spent['wall_s']:.2f} s  saturated {saturated_share(sim):.2%}"
             )
     return rows
+
+
+def _ticker(progress: object, sim: Simulator, epoch: int) -> Callable[[int, int], None]:
+    """What `learn_epoch` calls between kernel calls: progress with the share of saturated writes."""
+    return lambda done, total: progress.tick(done, total, epoch=epoch, saturated=saturated_share(sim))
 
 
 def saturated_share(sim: Simulator) -> float:

@@ -7,6 +7,8 @@ Expected: test 0.965 to 0.985 (5 seeds), the twin within 0.01. About 10 s once c
 Scaled down: the paper's nets are convolutional and trained on event data for hundreds of epochs.
 """
 
+from pydantic import Field
+
 from chipsim.data import digits
 from chipsim.data.split import split_three
 from chipsim.supervised import SupervisedSettings, evaluate_stored, run_supervised
@@ -18,8 +20,8 @@ CHIPS = ("loihi2", "ideal")
 class Settings(SupervisedSettings):
     """The defaults; see `chipsim.supervised.SupervisedSettings` for what each means."""
 
-    epochs: int = 20
-    rate: int = 8
+    epochs: int = Field(20, ge=1, le=10_000)
+    rate: int = Field(8, ge=-16, le=32)
 
 
 def run(context):

@@ -7,6 +7,8 @@ Expected: test 0.975 or more after 5 epochs at 8 bits, the twin within 0.005. Ab
 Scaled down: dense layers, static images as a rate code, 5 epochs.
 """
 
+from pydantic import Field
+
 from chipsim.data.idx import load_idx_folder
 from chipsim.data.split import hold_out
 from chipsim.errors import DataError
@@ -19,10 +21,10 @@ CHIPS = ("ideal", "loihi2")
 class Settings(SupervisedSettings):
     """The defaults; see `chipsim.supervised.SupervisedSettings` for what each means."""
 
-    epochs: int = 5
-    rate: int = 10
+    epochs: int = Field(5, ge=1, le=10_000)
+    rate: int = Field(10, ge=-16, le=32)
     rate_steps: tuple[int, ...] = (0, 0, 1, 2, 3)
-    steps: int = 30
+    steps: int = Field(30, ge=1, le=10_000)
 
 
 def run(context):
@@ -40,6 +42,7 @@ def _parts(context):
     if context.data is None:
         raise DataError(
             "mnist needs its four IDX files",
+            where="--data",
             remedy="give --data DIR with train-images-idx3-ubyte.gz and the other three (or DIR/mnist)",
         )
     train, test = load_idx_folder(context.data)

@@ -31,8 +31,8 @@ SMALL = ("hidden=[24]", "epochs=2", "steps=10", "controls=false", "twin=false")
 
 def built(settings: SupervisedSettings, chip: str = "ideal", n_in: int = 64, seed: int = 1):
     """The simulator of a run with these settings."""
-    context = SimpleNamespace(settings=settings, seed=seed, rule="decolle", chip=chip, noise=None, engine=None,
-                              fit="refuse", strict=False)  # fmt: skip
+    names = {"rule": "decolle", "chip": chip, "noise": None, "engine": None}
+    context = SimpleNamespace(settings=settings, seed=seed, fit="refuse", strict=False, **names)
     return simulator(context, n_in, 10)
 
 
@@ -40,8 +40,8 @@ def built(settings: SupervisedSettings, chip: str = "ideal", n_in: int = 64, see
 def parts() -> Parts:
     """Handwritten digits, a few of them."""
     whole = split_three(digits(), 1)
-    return Parts(*(x.take(np.arange(n)) for x, n in zip((whole.train, whole.validation, whole.test), (60, 20, 20),
-                                                        strict=True)))  # fmt: skip
+    few = (whole.train, 60), (whole.validation, 20), (whole.test, 20)
+    return Parts(*(images.take(np.arange(n)) for images, n in few))
 
 
 def test_the_rate_of_an_epoch():
