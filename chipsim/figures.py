@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from chipsim.plot import accuracy, layer_activity, op_ledger, raster, save, traces, weight_histogram
+from chipsim.reference import reset
 from chipsim.run_folder import RunFolder
 from chipsim.simulator import Simulator
 
@@ -79,10 +80,7 @@ def _one_sample(out: RunFolder, sim: Simulator, events: Any) -> None:
     }
     look.probe(*spikes, *registers)
     one = events.slice(0, 1)
-    for x in layers:  # a fresh sample, as `present` would begin it
-        for name in ("v", "vc", "acc", "u", "fired", "hist_n"):
-            if f"l{x.index}_{name}" in look.state:
-                look.state[f"l{x.index}_{name}"][:] = 0
+    reset(sim.plan, look.state, True)  # a fresh sample, as `present` would begin it
     look.run(one, learn=True)
     shown = {}
     for x in sim.plan.layers:
