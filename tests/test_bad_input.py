@@ -262,12 +262,12 @@ def test_eval_and_from_on_another_chip_state_what_is_lost(chipsim):
 
     other = chipsim("eval", "one", "--chip", "loihi2")
     assert other.status == 0
-    assert "requantised thresholds of hidden1: s30.15 -> s24.13" in other.out
+    assert "requantised thresholds of hidden1: s30.17 -> s24.15" in other.out
     assert "largest error" in other.out
 
     on = chipsim("run", "digits", *TINY, *ALONE, "--from", "one", "--out", "two")
     assert on.status == 0
-    assert "requantised thresholds of hidden1: s30.15 -> s24.13" in on.out
+    assert "requantised thresholds of hidden1: s30.17 -> s24.15" in on.out
     assert load_run("two").manifest["from"] == "one"
 
     refused(

@@ -126,10 +126,10 @@ def test_a_run_on_products_says_what_became_of_every_line(chipsim):
 
 @pytest.mark.slow
 def test_mnist_is_learned_in_one_short_epoch(data_dir):
-    """6,000 real images, one epoch, both layers alive and better than their untrained selves."""
+    """10,000 real images, one epoch, both layers alive and better than their untrained selves."""
     settings = load_experiment("mnist").settings(epochs=1)
     parts = hold_out(*load_idx_folder(data_dir / "mnist"), 1)
-    parts = Parts(parts.train.take(np.arange(6000)), parts.validation.take(np.arange(1000)), None)
+    parts = Parts(parts.train.take(np.arange(10_000)), parts.validation.take(np.arange(1000)), None)
     encoder = Encoder(steps=settings.steps, max_rate=settings.max_rate, seed=1)
     sim = built(settings, n_in=784)
     few = encode(parts.train, encoder, np.arange(64))
