@@ -82,7 +82,8 @@ def weight_range(fan_in: int) -> float:
     """The smallest power of two that holds the drawn weights, +-sqrt(3 / fan_in).
 
     Training adds little to their size (under 0.1 % of the writes meet a limit), and every bit of a
-    wider range would be a bit of resolution lost: at 4 bits it decides, at 8 it costs nothing.
+    wider range would be a bit of resolution lost. On MNIST (validation, one seed) a range four times
+    as wide costs about 1.7 points at 4 bits, 1.2 at 6, and nothing beyond the noise at 8.
     """
     return 2.0 ** int(np.ceil(np.log2(np.sqrt(3.0 / fan_in))))
 
