@@ -94,8 +94,8 @@ class Ours:
 
 
 def differences(workload: Workload, state: dict, folder: Path) -> tuple[str, ...]:
-    """Names of results in which the C program and chipsim differ."""
-    bad = []
+    """Names of results in which the C program and chipsim differ, and of work that was not done."""
+    bad = [f"{name}[{k}]" for (name, k), least in workload.work.items() if state[name][k] < least]
     for file, name in workload.outputs.items():
         ours = state[name].ravel()
         if not np.array_equal(np.fromfile(folder / f"{file}.bin", ours.dtype), ours):

@@ -20,7 +20,7 @@ from chipsim.microcode.syntax import load_rule
 from chipsim.network import Network
 from chipsim.noise import OP_CIRCUIT_SIGNAL
 from chipsim.plan import LayerPlan, Plan, Update, plan
-from chipsim.state import State, make_state
+from chipsim.state import CIRCUIT_COUNTS, State, make_state
 
 SEED = 5
 THRESHOLD, FORCE, RANGE = 32.0, 63.5, 64.0  # real units: a forced synapse alone exceeds the threshold
@@ -33,6 +33,7 @@ class Workload:
     events   by source name, one sample
     defines  macros of the C program; arrays are files it reads
     outputs  name of a file the C program writes -> name of the state array it must equal
+    work     (counter array, place) -> the least it must reach, or the run is not the work it is named for
     """
 
     name: str
@@ -48,6 +49,7 @@ class Workload:
     spiking: tuple[str, ...]  # layers whose spikes are reported
     reps: int = 1
     note: str = field(default="")
+    work: dict[tuple[str, int], int] = field(default_factory=dict)
 
 
 def random_events(rng: np.random.Generator, steps: int, axons: int, rate: float) -> Events:
@@ -183,7 +185,7 @@ def w4() -> Workload:
     net.lif("h", n, tau_v_ms=20, threshold=1.0, reset="hard")  # a good part lies in the surrogate's window
     net.connect("in", "h", rule="decolle", settings={"params": {"rate": 7}})
     _drive(net, "h", n)
-    net.readout("h", classes, tau_ms=20, logit_scale=0.125)  # soft: the error never vanishes
+    net.readout("h", classes, tau_ms=20, logit_scale=0.125, spread=0.108)  # soft: the error never vanishes
     p = plan(net, load_chip("ideal"), load_rule, seed=SEED)
     state = make_state(p)
     c, x, hidden = p.connections[0], p.circuits[0], p.layer("h")
@@ -201,7 +203,10 @@ def w4() -> Workload:
     rng = np.random.default_rng(4)
     events = {"in": random_events(rng, steps, n_in, 0.02), "force": random_events(rng, steps, n, 0.01)}
     labels = np.array([label])
-    return Workload("W4", p, state, events, labels, True, steps, defines, arrays, outputs, ("h",), 2)
+    work = {("k0_stat", CIRCUIT_COUNTS.index("draws")): steps * n}  # a signal is drawn where errors are
+    return Workload(
+        "W4", p, state, events, labels, True, steps, defines, arrays, outputs, ("h",), 2, work=work
+    )
 
 
 def _images(rng: np.random.Generator, samples: int, steps: int, axons: int) -> Events:
