@@ -23,9 +23,9 @@ def draw_run(
     controls: dict[str, dict],
 ) -> None:
     """Write figures/: accuracy, weights, op ledger, activity, raster and traces of one sample."""
-    levels = {name: row["test"] for name, row in controls.items()}
-    if result["accuracy"].get("twin") is not None:
-        levels["float twin"] = result["accuracy"]["twin"]
+    levels = {name: row["validation"] for name, row in controls.items()}
+    if result["twin_epochs"]:
+        levels["float twin"] = result["twin_epochs"][-1]["validation"]
     save(accuracy(rows, controls=levels, chance=None), out.figure("accuracy.png"))
     plastic = [c for c in sim.plan.connections if c.program]
     save(

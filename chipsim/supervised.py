@@ -8,7 +8,7 @@ price, draw, store.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -147,16 +147,25 @@ def run_supervised(context: Context, parts: Parts, data: Mapping[str, str] | Non
     start.state = {name: array.copy() for name, array in sim.state.items()}
     twin = twin_of(sim) if s.twin else None
     schedule = Schedule(s.epochs, s.rate, s.rate_steps)
-    rows = train(sim, parts, encoder, schedule, label="chip", threads=context.threads or 1,
-                 progress=progress, on_epoch=lambda row: out.metric(network="chip", **row))  # fmt: skip
+    options = {"threads": context.threads or 1, "progress": progress}
+
+    def note(network: str) -> Callable[[dict[str, Any]], None]:
+        return lambda row: out.metric(network=network, **row)
+
+    rows = train(sim, parts, encoder, schedule, label="chip", on_epoch=note("chip"), **options)
+    twin_rows = []
     if twin:
-        train(twin, parts, encoder, schedule, label="twin", threads=context.threads or 1,
-              progress=progress, on_epoch=lambda row: out.metric(network="twin", **row))  # fmt: skip
+        twin_rows = train(twin, parts, encoder, schedule, label="twin", on_epoch=note("twin"), **options)
     progress.phase("scores")
     scored = _scores(sim, twin, parts, encoder, context.threads or 1)
     controls = _controls(start, parts, encoder, context.threads or 1) if s.controls else {}
     result = _result(context, sim, scored, controls, encoder, few, parts)
-    result |= {"calibration": calibrated, "epochs": rows, "loss_of_requantising": losses}
+    result |= {
+        "calibration": calibrated,
+        "epochs": rows,
+        "twin_epochs": twin_rows,
+        "loss_of_requantising": losses,
+    }
     result["data"] = dict(data or {})
     store_weights(out, sim)
     draw_run(out, sim, start, rows, few, result, controls)

@@ -136,7 +136,7 @@ def test_mnist_is_learned_in_one_short_epoch(data_dir):
     calibrate_thresholds(sim, few, settings.activity)
     calibrate_logits(sim, few, SPREADS["softmax"])
     rows = train(sim, parts, encoder, Schedule(1, settings.rate))
-    assert rows[-1]["validation"] > 0.88
+    assert rows[-1]["validation"] > 0.89
     outputs = evaluate(sim, parts.validation, encoder)[0]
     for name in ("hidden1.readout", "hidden2.readout"):
-        assert (outputs["potentials"][name].argmax(axis=1) == parts.validation.labels).mean() > 0.8
+        assert (outputs["potentials"][name].argmax(axis=1) == parts.validation.labels).mean() > 0.86

@@ -52,7 +52,7 @@ def accuracy(
     if ax.get_ylim()[1] > 100:
         ax.set_ylim(top=100.5)
     ax.grid(axis="y")
-    _legend_outside(ax)
+    ax.legend(loc="upper left", bbox_to_anchor=(0.0, -0.16), borderaxespad=0.0)
     return figure
 
 
