@@ -38,6 +38,7 @@ import hashlib
 
 import numpy as np
 
+from chipsim.errors import LimitError
 from chipsim.fixed import Format, fold
 from chipsim.microcode.program import COUNTS, BoundRegister
 from chipsim.noise import OP_INIT_WEIGHT, draw_key
@@ -163,7 +164,21 @@ def initial_weights(c: ConnectionPlan, given: np.ndarray | None, shape: tuple, s
     else:
         scaled = np.abs(np.asarray(given, np.float64)) * 2.0**c.weight.frac
         raw = np.sign(given) * np.floor(scaled + 0.5)
+        _check_range(c, raw)
     return np.clip(raw, c.w_lo, c.w_hi).astype(storage(c.weight)).reshape(shape)
+
+
+def _check_range(c: ConnectionPlan, raw: np.ndarray) -> None:
+    """Given weights may meet the limits (1.0 in s8.7 is stored as 127/128), not lie beyond them."""
+    beyond = int(((raw < c.w_lo - 1) | (raw > c.w_hi + 1)).sum())
+    if beyond:
+        lsb = float(c.weight.lsb)
+        raise LimitError(
+            f"{beyond} given weights lie outside {c.w_lo * lsb:g}..{c.w_hi * lsb:g}, "
+            f"the largest is {np.abs(raw).max() * lsb:g}",
+            where=f"{c.name} ({c.weight})",
+            remedy="give the connection a larger w_range (a power of two), or smaller weights",
+        )
 
 
 def murmur3_words(key: int, count: int) -> np.ndarray:

@@ -153,7 +153,8 @@ def random_connection(rng: random.Random, network: Network, pre: str, post: str,
     if rng.random() < 0.3:
         options.update(w_min=-0.6, w_max=0.4)
     values = [rng.uniform(-0.4, 1.0) for _ in range(int(np.prod(size)))]
-    options.update(weights=np.array(values).reshape(size), bits=rng.choice((None, 4, 6)), spread=0.0)
+    values = np.clip(values, options.get("w_min", -1.0), options.get("w_max", 1.0))
+    options.update(weights=values.reshape(size), bits=rng.choice((None, 4, 6)), spread=0.0)
     network.connect(pre, post, **options)
 
 

@@ -175,7 +175,8 @@ def plan_notes(plan: Plan) -> list[dict[str, Any]]:
     for note in plan.notes:
         if note in bound:
             continue
-        name = next((c.name for c in plan.connections if note.text.startswith(f"{c.name}: ")), "")
+        named = [*plan.connections, *plan.layers]
+        name = next((x.name for x in named if note.text.startswith(f"{x.name}: ")), "")
         text = note.text[len(name) + 2 :] if name else note.text
         places.setdefault(Note(note.kind, note.line, text), []).append(name or "network")
     return [

@@ -17,11 +17,11 @@ from chipsim.microcode.program import Note, Program
 from chipsim.network import Network
 from chipsim.plan.circuits import check_circuits, fold_circuit, logit_shift
 from chipsim.plan.connections import fold_connection
+from chipsim.plan.folding import folding_notes
 from chipsim.plan.layers import finish_layers, fold_layers, weight_formats
 from chipsim.plan.limits import check_limits
 from chipsim.plan.types import (
     DECAY_FRAC,
-    DEFAULT_ORDER,
     REWARD,
     THIRD_FACTOR,
     CircuitPlan,
@@ -33,7 +33,6 @@ from chipsim.plan.types import (
 
 __all__ = [
     "DECAY_FRAC",
-    "DEFAULT_ORDER",
     "REWARD",
     "THIRD_FACTOR",
     "CircuitPlan",
@@ -74,7 +73,7 @@ def plan(
     order = _order(network, chip)
     bits = weight_formats(network, chip, weight_bits)
     layers = fold_layers(network, chip, bits)
-    notes: list[Note] = []
+    notes: list[Note] = folding_notes(network, chip, layers)
     connections = []
     for c in network.connections:
         use = dict(

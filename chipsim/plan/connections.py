@@ -79,19 +79,13 @@ def fold_connection(
         graded=graded,
         delay=delay,
         asked=c.delay,
-        lookback=_lookback(delay, pre.kind == "source", fired_first),
+        lookback=delay - 1 if fired_first else delay,
         synapse_delays=c.delays is not None,
         program=program,
         noise=kind,
         purpose=c.purpose,
         spread=spread,
     )
-
-
-def _lookback(delay: int, from_source: bool, fired_first: bool) -> int:
-    """Steps between a spike's entry in the history and its arrival. External events are on their
-    axon in their own step when the connection's delay is the chip's smallest."""
-    return delay - 1 if fired_first else delay
 
 
 def _bind(network, chip, c, weight, w_lo, w_hi, layer, rules, update, use) -> BoundProgram:

@@ -12,7 +12,6 @@ from chipsim.network import Network
 THIRD_FACTOR = Format(True, 8, 7)
 REWARD = Format(True, 8, 4)
 DECAY_FRAC = 12  # k = raw / 4096, raw 0..4096; 4096 is exactly 1 and rounds nothing
-DEFAULT_ORDER = ("arrive", "decay", "deliver", "on_pre", "fire", "on_post", "third", "learn")
 
 
 @dataclass(frozen=True)
