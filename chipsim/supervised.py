@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -57,7 +57,9 @@ class SupervisedSettings(ExperimentSettings):
     activity: float = Field(2.0, gt=0, description="spikes per neuron and sample to start with")
     spread: float | None = Field(None, gt=0, description="distance of readout potentials to start with")
     homeostasis: float = Field(0.0, ge=0, description="threshold rise per spike above `activity`")
-    twin: bool = True
+    twin: bool | Literal["ideal"] = Field(
+        True, description="float twin: true (constants as folded), ideal, false"
+    )
     controls: bool = True
     params: dict[str, float] = {}
     formats: dict[str, str] = {}
@@ -127,7 +129,7 @@ def run_supervised(context: Context, parts: Parts, data: Mapping[str, str] | Non
     s, out, progress = context.settings, context.out, context.progress
     encoder = Encoder(kind=s.encoder, steps=s.steps, max_rate=s.max_rate, seed=context.seed)
     sim = simulator(context, parts.train.n_pixels, parts.train.classes)
-    check_memory(sim.plan, parts.train.n_pixels * s.steps * 4 * 4096, copies=2 + s.twin)
+    check_memory(sim.plan, parts.train.n_pixels * s.steps * 4 * 4096, copies=2 + bool(s.twin))
     progress.line(f"memory      {_bytes(sim)} of state; train {len(parts.train.labels)}, validation "
                   f"{len(parts.validation.labels)}, test {len(parts.test.labels)}")  # fmt: skip
     for line in _engine_lines(sim):
@@ -145,7 +147,7 @@ def run_supervised(context: Context, parts: Parts, data: Mapping[str, str] | Non
         progress.line(line)
     start = copy.copy(sim)
     start.state = {name: array.copy() for name, array in sim.state.items()}
-    twin = twin_of(sim) if s.twin else None
+    twin = twin_of(sim, ideal=s.twin == "ideal") if s.twin else None
     schedule = Schedule(s.epochs, s.rate, s.rate_steps)
     options = {"threads": context.threads or 1, "progress": progress}
 

@@ -31,8 +31,12 @@ def fold_circuit(x: Circuit, connections: list[ConnectionPlan], layers: list[Lay
 def logit_shift(scale: float, v: Format, error: str) -> int:
     """The right shift that stands for a logit scale (a power of two): softmax reads its table of
     exp(-d/16) at d = (max - y) >> shift; smooth_l1 compares y >> shift with 1.0 = 128."""
-    target = 4 if error == "softmax" else THIRD_FACTOR.frac
-    return max(0, v.frac - target - round(math.log2(scale)))
+    return max(0, logit_frac(v, error) - round(math.log2(scale)))
+
+
+def logit_frac(v: Format, error: str) -> int:
+    """Fraction bits that separate a membrane from the unit its error is formed in (logit scale 1)."""
+    return v.frac - (4 if error == "softmax" else THIRD_FACTOR.frac)
 
 
 def check_circuits(layers: list[LayerPlan], connections: list[ConnectionPlan]) -> None:
