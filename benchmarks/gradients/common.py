@@ -17,6 +17,8 @@ PSI: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "atan": lambda x: 1 / (1 + (math.pi * x) ** 2),  # Traces Propagation
     "hyper": lambda x: 1 / (1 + 5 * x.abs()) ** 2,  # DALTON
 }
+for _theta in (0.6, 1.0):  # e-prop's pseudo-derivative: dampening 0.3, as wide as the threshold
+    PSI[f"pseudo {_theta}"] = lambda x, width=_theta: 0.3 * (1 - x.abs() / width).clamp(min=0)
 CORNERS = {"boxcar": (-0.5, 0.5)}
 
 
