@@ -17,7 +17,7 @@ import numpy as np
 from chipsim.errors import SettingError
 from chipsim.microcode.program import BoundLine, BoundProgram, BoundRegister, BoundTable, Operand
 from chipsim.network import Layer
-from chipsim.plan.circuits import logit_frac
+from chipsim.plan.circuits import TARGET_FRAC
 from chipsim.plan.types import LayerPlan, Plan
 
 FAR = 2**900  # write limits of an ideal weight, beyond every number that a run can reach
