@@ -34,6 +34,7 @@ class StackSettings(ExperimentSettings):
     """Settings of a stack; `rate` is the shift of epoch 1, rate_steps what later epochs add to it
     (one entry an epoch, the last holds), rate_offsets what a rule or connection adds."""
 
+    form: str = Field("", description="a preset of the rule; default: its first")
     hidden: tuple[int, ...] = (256, 128)
     epochs: int = Field(20, ge=1, le=10_000)
     rate: int = Field(5, ge=-16, le=32)
