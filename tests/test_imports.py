@@ -14,7 +14,7 @@ ORDER = """
     third_factor mapping state data reference_neurons reference_circuits reference conformance compile
     energy ledger report probes simulator float_twin baseline calibrate plot wiring feed train
     settings presets progress run_folder tables experiment outcome cells stored figures stacks
-    supervised cli __main__
+    folds supervised cli __main__
 """.split()
 FORBIDDEN_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve"}
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__"}
