@@ -123,7 +123,9 @@ FORMS = {
             "DVS Gesture, BP": GESTURE,
             "DVS Gesture, BP, code": dict(**GESTURE, code=True, theta=0.6),
             "DVS-CIFAR10, DFA, last steps": dict(**CIFAR, feedback="dfa", start=7),
-            "DVS-CIFAR10, DFA, code, last steps": dict(**CIFAR, feedback="dfa", start=7, code=True, theta=0.6),
+            "DVS-CIFAR10, DFA, code, last steps": dict(
+                **CIFAR, feedback="dfa", start=7, code=True, theta=0.6
+            ),
             "SHD, BP, hyper": dict(**SHD, psi="hyper", start=2),
             "SHD, BP, hyper, code": dict(**SHD, psi="hyper", start=2, code=True, theta=0.6),
             "SHD, DFA, sigmoid": dict(**SHD, psi="sigmoid", feedback="dfa"),

@@ -64,7 +64,7 @@ def ell(draw: Draw, *, form: str, burn_in: int, decay: float, graded: bool = Fal
     scales = (0.5 if graded else 1.2, 1.8)
     pairs = zip(sizes, sizes[1:], scales, strict=False)
     weights = [leaf(draw.weights(b, a, scale, 0.8 / a)) for a, b, scale in pairs]
-    auxiliary = [leaf(draw.weights(CLASSES, n, 1.5)) for n in HIDDEN]
+    auxiliary = [leaf(draw.weights(CLASSES, n, 1.2, 0.35)) for n in HIDDEN]
     label = int(draw.rng.integers(CLASSES))
     inputs, spikes, classes = real(x), [], []
     for w, a in zip(weights, auxiliary, strict=True):

@@ -6,7 +6,8 @@
 Needs PyTorch (made with torch 2.13.0, Python 3.11, float64 on the CPU); chipsim is not imported. The
 gradients of the stated local losses come from autodiff with the rules' surrogates; S-TLLR, e-prop's
 filtered trace and SDSP are transcriptions of their formulas (formulas.py). A case with a membrane
-closer than 1e-9 to its threshold is drawn anew, and how often is stored with it.
+closer than 1e-9 to its threshold is drawn anew, and how often is stored with it (so is, uncounted, one
+with a layer that never or always fires).
 """
 
 from __future__ import annotations
@@ -37,26 +38,29 @@ def make(function, variants: dict) -> dict[str, np.ndarray]:
     out = {}
     for variant, options in variants.items():
         for seed in SEEDS:
-            attempt = 0
-            while True:
+            near = 0
+            for attempt in range(100):
                 draw = Draw(seed, attempt)
                 meta, arrays = function(draw, **options)
+                if not live(arrays):
+                    continue
                 if draw.margin >= NEAR:
                     break
-                attempt += 1
-                assert attempt < 100, f"{variant} {seed}: always {draw.margin} from a threshold"
+                near += 1
+            else:
+                raise RuntimeError(f"{variant}, seed {seed}: no case found")
+            meta |= {"redrawn": near, "margin": draw.margin}
             for name, array in arrays.items():
-                assert np.isfinite(array).all(), name
-                assert not name.startswith("grad") or np.abs(array).max() > 0, (
-                    f"{variant} {seed}: {name} is 0"
-                )
-                assert not name.startswith("s") or 0 < array.mean() < 1, (
-                    f"{variant} {seed}: {name} {array.mean()}"
-                )
                 out[f"{variant}, seed {seed}/{name}"] = np.asarray(array, np.float64)
-            meta |= {"redrawn": attempt, "margin": draw.margin}
             out[f"{variant}, seed {seed}/meta"] = np.array(json.dumps(meta, sort_keys=True))
     return out
+
+
+def live(arrays: dict[str, np.ndarray]) -> bool:
+    """Whether every layer fires in some steps and not in all, and every gradient is finite and not 0."""
+    spikes = [x for name, x in arrays.items() if name.rstrip("01") in ("s", "st", "o")]
+    gradients = [x for name, x in arrays.items() if name.startswith("grad")]
+    return all(0 < x.mean() < 1 for x in spikes) and all(np.isfinite(x).all() and x.any() for x in gradients)
 
 
 def compare(name: str, made: dict[str, np.ndarray]) -> list[str]:

@@ -70,11 +70,11 @@ def ideal_state(plan: Plan, state: dict[str, np.ndarray], real: dict[str, np.nda
                     real[key][k] = float(p.exact / p.fmt.lsb)
     for k in plan.circuits:
         key = f"k{k.index}_shift"
-        if key in real:
+        if key in real and k.error in TARGET_FRAC and k.judged >= 0:
             real[key] = state[key].astype(np.float64)
-            if k.error and state[key][0] == k.shift:
-                scale = plan.network.circuits[k.index].logit_scale
-                real[key][0] = logit_frac(plan.layers[k.readout].v_fmt, k.error) - math.log2(scale)
+            if state[key][0] == k.shift:
+                unit = plan.layers[k.judged].v_fmt.frac - TARGET_FRAC[k.error]
+                real[key][0] = unit - math.log2(plan.network.circuits[k.index].logit_scale)
 
 
 def _layer(x: LayerPlan, layer: Layer, dt_ms: float) -> LayerPlan:
