@@ -34,7 +34,6 @@ from chipsim.stored import restore_weights, store_weights
 from chipsim.train import Schedule, accuracy, evaluate, train
 
 CALIBRATION = 128  # training samples that calibrate thresholds and logit shifts
-SPREADS = {"softmax": 3.0, "smooth_l1": 0.5}  # units of the exponent; of the target, which is 1.0
 
 
 class SupervisedSettings(ExperimentSettings):
@@ -139,7 +138,7 @@ def run_supervised(context: Context, parts: Parts, data: Mapping[str, str] | Non
     if not context.start:
         calibrated = {
             "thresholds": calibrate_thresholds(sim, few, s.activity),
-            "logit_shifts": calibrate_logits(sim, few, s.spread or SPREADS[s.error]),
+            "logit_shifts": calibrate_logits(sim, few, s.spread),
         }
     for line in losses:
         progress.line(line)

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from chipsim.calibrate import calibrate_logits, calibrate_thresholds
+from chipsim.calibrate import SPREADS, calibrate_logits, calibrate_thresholds
 from chipsim.data import digits
 from chipsim.data.encode import Encoder, encode
 from chipsim.data.idx import load_idx_folder
@@ -17,7 +17,6 @@ from chipsim.data.split import hold_out, split_three
 from chipsim.experiment import load_experiment
 from chipsim.float_twin import twin_of
 from chipsim.supervised import (
-    SPREADS,
     SupervisedSettings,
     _engine_lines,
     simulator,
