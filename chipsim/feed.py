@@ -55,6 +55,13 @@ def feed(sim: Simulator, events: Events, labels: np.ndarray) -> Feed:
     return Feed(both, labels, order.ravel(), kept.ravel())
 
 
+def in_order(shown: Feed) -> Events | dict[str, Events]:
+    """The events of a feed, sample after sample as they are presented."""
+    if isinstance(shown.events, dict):
+        return {name: events.take(shown.order) for name, events in shown.events.items()}
+    return shown.events.take(shown.order)
+
+
 def silent_labels(sim: Simulator, events: Events) -> Events | dict[str, Events]:
     """Evaluation: the label source, if there is one, stays silent."""
     if LABELS not in _sources(sim):
