@@ -173,8 +173,7 @@ def _fixed_readout(net: Network, layer: str, classes: int, loss: str) -> str:
 def proof(case: Case, twin: Simulator, gradients: dict, spikes: str, **more: object) -> Proof:
     """A proof of one sample; spikes names golden arrays and layers in turn."""
     words = spikes.split()
-    labels = np.array([case.meta["label"]])
-    given = {"labels": labels, "inputs": {"x": case["x"][None]}, **more}
+    given = {"labels": np.array([case.meta.get("label", -1)]), "inputs": {"x": case["x"][None]}, **more}
     return Proof(twin, gradients, dict(zip(words[::2], words[1::2], strict=True)), **given)
 
 
@@ -298,7 +297,7 @@ def tp(case: Case, traces: bool = False) -> Proof:
         net.lif(f"h{k}", len(w), tau_v_ms=tau(m["alpha"]), threshold=m["theta"])
     net.integrator("out", len(case["out"]), tau_v_ms=math.inf)
     weights = {net.connect("x", "h0", rule="tp", settings=own): case["w0"]}
-    weights[net.connect("y", "h0", rule="tp_labels", settings=own)] = case["seen"]
+    weights[net.connect("y", "h0", rule="tp_labels", settings=_params({"k_eps": m["beta"]}))] = case["seen"]
     weights[net.connect("h0", "h1", rule="tp", settings=own)] = case["w1"]
     readout = _params({"rate": 0, "k_x": m["beta"] if traces else 1.0})
     weights[net.connect("h1", "out", rule="delta", settings=readout)] = case["out"]

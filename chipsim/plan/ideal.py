@@ -18,7 +18,7 @@ from chipsim.errors import SettingError
 from chipsim.microcode.program import BoundLine, BoundProgram, BoundRegister, BoundTable, Operand
 from chipsim.network import Layer
 from chipsim.plan.circuits import TARGET_FRAC
-from chipsim.plan.types import LayerPlan, Plan
+from chipsim.plan.types import CircuitPlan, LayerPlan, Plan
 
 FAR = 2**900  # write limits of an ideal weight, beyond every number that a run can reach
 
@@ -70,11 +70,25 @@ def ideal_state(plan: Plan, state: dict[str, np.ndarray], real: dict[str, np.nda
                     real[key][k] = float(p.exact / p.fmt.lsb)
     for k in plan.circuits:
         key = f"k{k.index}_shift"
-        if key in real and k.error in TARGET_FRAC and k.judged >= 0:
+        if key in real:
             real[key] = state[key].astype(np.float64)
-            if state[key][0] == k.shift:
-                unit = plan.layers[k.judged].v_fmt.frac - TARGET_FRAC[k.error]
-                real[key][0] = unit - math.log2(plan.network.circuits[k.index].logit_scale)
+            for which, (folded, wanted) in enumerate(_logit_shifts(plan, k)):
+                if state[key][which] == folded:
+                    real[key][which] = wanted
+
+
+def _logit_shifts(plan: Plan, k: CircuitPlan) -> list[tuple[int, float]]:
+    """(shift as folded, shift that gives the described logit scale exactly) of a circuit's state."""
+    x = plan.network.circuits[k.index]
+    if k.kind == "contrast":
+        units = [(k.shift, 2 * k.source_fmt.frac, x.logit_scale)]
+        units += [(k.shift_d, k.geometry_frac, x.logit_scale_d)] if k.geometry else []
+    elif k.judged >= 0 and k.error in TARGET_FRAC:
+        units = [(k.shift, plan.layers[k.judged].v_fmt.frac, x.logit_scale)]
+    else:
+        return []
+    target = TARGET_FRAC["softmax" if k.kind == "contrast" else k.error]
+    return [(folded, frac - target - math.log2(scale)) for folded, frac, scale in units]
 
 
 def _layer(x: LayerPlan, layer: Layer, dt_ms: float) -> LayerPlan:
