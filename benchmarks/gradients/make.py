@@ -27,8 +27,9 @@ def forms() -> dict:
     import chains
     import formulas
     import local
+    import maps
 
-    return local.FORMS | chains.FORMS | formulas.FORMS
+    return local.FORMS | chains.FORMS | maps.FORMS | formulas.FORMS
 
 
 def make(function, variants: dict) -> dict[str, np.ndarray]:
