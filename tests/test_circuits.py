@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from chipsim.calibrate import calibrate_logits
 from chipsim.chip import load_chip
 from chipsim.circuits import ERRORS
 from chipsim.compile.run import compiled_present, compiled_steps
@@ -278,6 +279,44 @@ SETTINGS = [
 )
 def test_kernels_equal_the_reference(name, setting):
     check(name, *SETTINGS[setting])
+
+
+def simulator(net: Network, update: str, contexts: int) -> Simulator:
+    """With the kernels of `check`."""
+    options = dict(update=update, contexts=contexts, engine="lines")
+    return Simulator(net, load_chip("ideal"), RULES, seed=11, **options)
+
+
+def test_logit_shifts_of_all_errors_are_calibrated():
+    sim = simulator(errors_network(), "error:0.3", 3)
+    events, _ = data(6)
+    before = sim.digest()
+    fine = calibrate_logits(sim, events, {"mse": 0.05})
+    wide = calibrate_logits(sim, events, {"mse": 0.2})
+    judged = {f"o{k}" for k, error in enumerate(ERRORS) if error != "spike"}
+    assert set(fine) == set(wide) == judged
+    (mse,) = (k for k in sim.plan.circuits if k.error == "mse" and k.kind == "error")
+    name = sim.plan.layers[mse.layer].name
+    assert fine.pop(name) == wide.pop(name) + 2 and fine == wide
+    out = sim.evaluate(events)[0]
+    layer = sim.plan.layer("o0")  # spiking, softmax
+    charge = out["counts"]["o0"] * sim.state[f"l{layer.index}_thr"] + out["membranes"]["o0"].astype(float)
+    distance = (charge.max(axis=1) - charge.mean(axis=1)).mean() / 2 ** wide["o0"] / 16
+    assert 3.0 / 1.5 < distance < 3.0 * 1.5
+    for k in sim.plan.circuits:  # nothing else has changed
+        if k.judged >= 0:
+            sim.state[f"k{k.index}_shift"][0] = k.shift
+    assert sim.digest() == before
+
+
+def test_logit_shifts_of_a_contrast_are_calibrated():
+    sim = simulator(contrast_network(2, 3, geometry=False), "every:3", 5)
+    events, _ = contrast_data(2, 3)
+    before = sim.state["c0_w"].copy()
+    assert set(calibrate_logits(sim, events, 3.0)) == {"a", "b"}
+    assert (sim.state["c0_w"] == before).all() and not sim.state["k0_z"].any()
+    wide, near = int(sim.state["k0_shift"][0]), calibrate_logits(sim, events, 0.75)
+    assert near["a"] == wide + 2
 
 
 def test_kernels_equal_the_reference_in_every_setting_and_the_twin_follows():
