@@ -379,6 +379,29 @@ def test_the_error_pathway_is_counted_apart():
     )
 
 
+def test_what_the_plan_says_of_circuits():
+    net = Network()
+    net.source("in", 1)
+    net.lif("h", 2)
+    net.integrator("out", 3)
+    net.connect("in", "h", rule="tell")
+    net.connect("h", "out", rule="tell")
+    net.error("out", logit_scale=3.0)
+    net.transport("h", "h->out", register="d")
+    assert [n.text for n in bound(net).notes if n.text.startswith(("h:", "out:"))][-1:] == [
+        "out: logit_scale = 3 is 4, a power of two"
+    ]
+    chip = load_chip("loihi2")
+    late = plan(net, chip, RULES, engine="lines", fit="narrow")
+    assert any("the error of step t meets the activity of step t + 1" in n.text for n in late.notes)
+    # a bare readout of the same scale has nothing to say
+    net = base()
+    net.connect("in", "g", delay=2)
+    net.readout("h", 3)
+    net.error("g")
+    assert not [n for n in bound(net).notes if "logit" in n.text or "meets" in n.text]
+
+
 # ---------------------------------------------------------------- mistakes
 
 
