@@ -43,7 +43,7 @@ def feed(sim: Simulator, events: Events, labels: np.ndarray) -> Feed:
     classes = sim.plan.layer(LABELS).size
     inputs = contrast.inputs
     groups = np.arange(n // inputs * inputs).reshape(-1, inputs)
-    if contrast.geometry is None:
+    if not contrast.geometry:
         targets = np.broadcast_to(n + np.arange(classes), (len(groups), classes))
     else:
         targets = n + np.asarray(labels)[groups]
