@@ -87,6 +87,7 @@ class Circuit:
     signal_shift the third factor is divided by 2**signal_shift: many errors of one sample add up
     logit_scale  softmax: potential differences are multiplied by it before exp; smooth_l1: the
                  readout's potential is multiplied by it before it is compared with the target
+    hold         on_replay: every replayed step uses the sample's final error, so that none is stored
     """
 
     index: int
@@ -97,6 +98,7 @@ class Circuit:
     error: str = "softmax"
     logit_scale: float = 4.0
     signal_shift: int = 0
+    hold: bool = False
 
 
 class Network:
@@ -192,12 +194,14 @@ class Network:
         logit_scale: float = 4.0,
         tau_ms: float = math.inf,
         spread: float = 1.0,
+        hold: bool = False,
     ) -> str:
         """A fixed random readout of a layer whose error comes back through its own transpose (DECOLLE).
 
         Its weights are uniform in +-spread; at 1.0 they use the whole range of their format, so that
         errors keep their resolution on the way back. Under smooth_l1 every class may be wrong at once:
-        its signal is divided by 4 so that it stays inside the 8 bits of a third factor.
+        its signal is divided by 4 so that it stays inside the 8 bits of a third factor. hold: in a
+        replay every step uses the sample's final error, else each its own, which is stored.
         """
         if error not in ("softmax", "smooth_l1"):
             raise NetworkError(
@@ -217,6 +221,7 @@ class Network:
                 error,
                 logit_scale,
                 2 if error == "smooth_l1" else 0,
+                hold,
             )
         )
         return name

@@ -16,8 +16,10 @@ from chipsim.microcode.interpret import run_section
 from chipsim.microcode.products import run_products
 from chipsim.microcode.reach import Clock, Wiring, reach_of
 from chipsim.plan import ConnectionPlan, LayerPlan, Plan
-from chipsim.reference_circuits import third_factor
+from chipsim.plan.replay import check_sample
+from chipsim.reference_circuits import form_errors, replayed_factor, third_factor
 from chipsim.reference_neurons import NeuronKeys, add, deliver, fire
+from chipsim.reference_replay import recall_errors, recalled, remember
 from chipsim.state import LAYER_COUNTS, State
 
 NEURON_PHASES = ("arrive", "decay", "deliver", "on_pre", "fire", "on_post")
@@ -43,9 +45,12 @@ def reference_present(
     rewards   raw integers int[samples of events, n_steps], or None: 0
     samples   the samples to present, in this order (default: all); rows of the outputs
     Returns final membranes of the integrators and spike counts of the spiking layers. Raises
-    SettingError for a remainder of samples while learning with several contexts.
+    SettingError for a remainder of samples while learning with several contexts, DataError for samples
+    that are longer than a history.
     """
     run = _Run(plan, state, _by_source(plan, events), labels, rewards, learn)
+    if learn:
+        check_sample(plan, run.n_steps)
     chosen = list(range(run.n_samples)) if samples is None else [int(k) for k in samples]
     if learn and len(chosen) % plan.contexts:
         raise SettingError(
@@ -121,12 +126,14 @@ class _Run:
     # ------------------------------------------------------------ a sample
 
     def sample(self, group: list[int]) -> None:
-        """Reset, on_sample_start, all steps, on_sample_end, homeostasis."""
+        """Reset, on_sample_start, all steps, their replay, on_sample_end, homeostasis."""
         self.group = group
         reset(self.plan, self.state, self.learn)
         self._around("on_sample_start", 0)
         for ts in range(1, self.n_steps + 1):
             self.step(ts)
+        if self.learn and self.plan.replay is not None:
+            self._replay()
         self._around("on_sample_end", self.n_steps)
         if self.learn:
             for layer in self.plan.layers:
@@ -136,6 +143,23 @@ class _Run:
         if self.learn:
             for c in self.plan.connections:
                 self._section(c, section, self._clock(ts))
+
+    def _replay(self) -> None:
+        """Phase 7 over again, last step first: circuits from stored errors, then on_replay (definition 3)."""
+        replay, number = self.plan.replay, int(self.state["step"][0])
+        for ts in range(self.n_steps, 0, -1):
+            clock = self._clock(ts, number - (self.n_steps - ts))
+            for index in replay.layers:
+                layer = self.plan.layers[index]
+                if layer.circuit is not None:
+                    k = self.plan.circuits[layer.circuit]
+                    recall_errors(self.plan, k, self.state, ts)
+                    for b in range(self.plan.contexts):
+                        reward = clock.reward[b] if clock.reward else 0
+                        replayed_factor(self.plan, k, self.state, b, reward, clock.n)
+                for c in layer.incoming:
+                    self._section(self.plan.connections[c], "on_replay", clock)
+            recalled(self.plan, self.state)
 
     # ------------------------------------------------------------ a step
 
@@ -163,15 +187,17 @@ class _Run:
                     for layer in ordered:
                         self._phase(phase, layer, clock)
         if self.learn:
+            remember(plan, self.state, ts)
             self.state["step"][0] += 1
 
-    def _clock(self, ts: int) -> Clock:
-        """The step's number in the sample and in the run's learning, and its rewards."""
+    def _clock(self, ts: int, n: int | None = None) -> Clock:
+        """The step's number in the sample and in the run's learning (default: the coming one), and its
+        rewards."""
         reward = ()
         if self.rewards is not None:
             column = max(ts, 1) - 1
             reward = tuple(int(self.rewards[k][column]) if ts else 0 for k in self._padded(0))
-        return Clock(ts, int(self.state["step"][0]) + 1, reward)
+        return Clock(ts, int(self.state["step"][0]) + 1 if n is None else n, reward)
 
     def _padded(self, filler: int) -> list[int]:
         """The sample in each context, `filler` in idle ones."""
@@ -219,7 +245,10 @@ class _Run:
 
     def _third(self, clock: Clock) -> None:
         """Phase 7 at an update instant: circuits and leading lines, from the top layer down."""
-        if not self.learn or not self._due(clock):
+        if not self.learn:
+            return
+        if not self._due(clock):
+            self._errors_to_store(clock)
             return
         for index in reversed(self.plan.order):
             layer = self.plan.layers[index]
@@ -230,6 +259,13 @@ class _Run:
                     third_factor(self.plan, k, self.state, b, self._label(b), reward, clock.n)
             for c in layer.incoming:
                 self._section(self.plan.connections[c], "on_third_factor", clock, 7)
+
+    def _errors_to_store(self, clock: Clock) -> None:
+        """Between update instants errors are formed for the history alone."""
+        for index in self.plan.replay.errors if self.plan.replay else ():
+            if self.plan.forms_error(index, clock.ts, clock.ts == self.n_steps):
+                for b in range(self.plan.contexts):
+                    form_errors(self.plan, self.plan.circuits[index], self.state, b, self._label(b))
 
     def _label(self, b: int) -> int:
         if self.labels is None or b >= len(self.group):

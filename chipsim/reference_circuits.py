@@ -23,9 +23,21 @@ def third_factor(
         state[f"l{k.layer}_m"][context, :] = reward
         add(state[f"k{k.index}_stat"], CIRCUIT_COUNTS, "messages", reward != 0)
         return
-    errors = _errors(k, state, context, label)
-    state[f"k{k.index}_err"][context, :] = errors
-    _signal(plan, k, state, context, errors, n)
+    form_errors(plan, k, state, context, label)
+    _signal(plan, k, state, context, state[f"k{k.index}_err"][context].tolist(), n)
+
+
+def form_errors(plan: Plan, k: CircuitPlan, state: State, context: int, label: int) -> None:
+    """The class errors of a circuit in one context, without the signal."""
+    state[f"k{k.index}_err"][context, :] = _errors(k, state, context, label)
+
+
+def replayed_factor(plan: Plan, k: CircuitPlan, state: State, context: int, reward: int, n: int) -> None:
+    """The signal of a circuit in a replayed step: as in phase 7, from errors formed before."""
+    if k.kind == "reward":
+        third_factor(plan, k, state, context, -1, reward, n)
+    else:
+        _signal(plan, k, state, context, state[f"k{k.index}_err"][context].tolist(), n)
 
 
 def _errors(k: CircuitPlan, state: State, b: int, label: int) -> list[int]:
