@@ -39,9 +39,13 @@ def real_state(plan: Plan, state: State) -> State:
             real(f"l{x.index}_m", plan.circuits[x.circuit].signal_fmt.frac)
     for k in plan.circuits:
         real(f"k{k.index}_err", k.error_fmt.frac)
+        real(f"k{k.index}_errh", k.error_fmt.frac)
     for c in plan.connections:
         real(f"c{c.index}_w", c.weight.frac)
         for r in c.program.registers if c.program else ():
             if not r.is_weight:
                 real(f"c{c.index}_{'t' if r.temp else 'r'}_{r.name}", r.fmt.frac)
+        for x in c.program.stored if c.program else ():
+            if getattr(x, "source", "") != "post.spike":
+                real(f"c{c.index}_h_{x.name}", x.fmt.frac)
     return out

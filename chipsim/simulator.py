@@ -27,6 +27,7 @@ from chipsim.fixed import Format, fold
 from chipsim.microcode.program import COUNTS
 from chipsim.network import Network
 from chipsim.plan import Plan, Update, plan
+from chipsim.plan.replay import check_sample
 from chipsim.probes import locate
 from chipsim.state import State, digest, make_state
 
@@ -152,7 +153,8 @@ class Simulator:
         order     sample numbers in the order of presentation (default: all)
         on_block  called with (samples done, samples in all) about every 0.1 s
         Returns {"potentials": {integrator: int32[n, size]}, "counts": {layer: int32[n, size]}} in the
-        order of presentation. Raises DataError, SettingError (a remainder of contexts).
+        order of presentation. Raises DataError (also for samples longer than a history), SettingError
+        (a remainder of contexts).
         """
         arrays, count, steps = event_arrays(self.plan, events)
         order = np.arange(count) if order is None else np.asarray(order)
@@ -161,6 +163,7 @@ class Simulator:
                 f"{len(order)} samples in {self.plan.contexts} contexts",
                 remedy="learn with a multiple of the contexts, or with one context",
             )
+        check_sample(self.plan, steps)
         rewards = self._raw_rewards(rewards, count, steps)
         outs = self._blocks(
             self.kernels,

@@ -8,6 +8,7 @@ generated, so the generated file reads like the list of phases in definition 1.
 from __future__ import annotations
 
 from chipsim.compile.product_nest import SCRATCH as PRODUCT_SCRATCH
+from chipsim.compile.replay import errors_to_store, load_rewards, remember
 from chipsim.compile.sections import COMMON, Function
 from chipsim.microcode.program import BoundProgram
 from chipsim.noise import OP_CIRCUIT_SIGNAL
@@ -50,6 +51,7 @@ class Driver:
         self.suffix = "_twin" if twin else ""
         self.out: list[str] = []
         self.level = 1
+        self.number = "n"  # of the learning step whose draws sections make
 
     def put(self, *lines: str) -> None:
         """Append statements at the present level."""
@@ -71,6 +73,7 @@ class Driver:
             "hit": f"x_c{c.index}_hit",
             "rew": "x_rew",
         }
+        common["n"] = self.number
         values = [common.get(x, x) for x in COMMON] + [self.local(c, x) for x in f.arrays]
         self.put(f"{f.name}({', '.join(values)})")
 
@@ -82,7 +85,7 @@ class Driver:
             return f"l{c.post}_{name}"
         if name in SCRATCH or name in PRODUCT_SCRATCH:
             return f"x_c{c.index}_{name}"
-        return f"c{c.index}_{name}"
+        return f"c{c.index}_{name}" + (f"[hs_{c.index}]" if name.startswith("h_") else "")
 
     # ------------------------------------------------------------ phases
 
@@ -130,7 +133,7 @@ class Driver:
     @staticmethod
     def _reads_spike(program: BoundProgram | None) -> bool:
         return program is not None and any(
-            x is not None and x.source == "pre.spike"
+            x is not None and x.source == "pre.spike" and line.section != "on_replay"
             for line in program.lines
             for x in (line.a, line.b, line.when)
         )
@@ -240,7 +243,9 @@ class Driver:
         """The circuit forms the layer's third factor; then the phase-7 lines."""
         if layer.circuit is not None:
             circuit = self.plan.circuits[layer.circuit]
-            (self._reward if circuit.kind == "reward" else self._readout)(layer, circuit)
+            if circuit.kind != "reward":
+                self.errors(circuit)
+            self.signal(layer, circuit)
         for k in layer.incoming:
             self.section(self.plan.connections[k], "on_third_factor_a")
 
@@ -252,13 +257,19 @@ class Driver:
         if self.counting and not self.twin:
             self.put(f"    k{x.index}_stat[0] += i64(x_rew[b] != 0)")
 
-    def _readout(self, layer: LayerPlan, x: CircuitPlan) -> None:
+    def signal(self, layer: LayerPlan, x: CircuitPlan) -> None:
+        """The layer's third factor, from the errors that stand in the state or from the reward."""
+        (self._reward if x.kind == "reward" else self._transposed)(layer, x)
+
+    def errors(self, x: CircuitPlan) -> None:
+        """Class errors of a readout's membranes."""
         k, y = x.index, x.readout
         self.put("for b in range(B):")
         self.level += 1
         self.put(
             f"err = k{k}_err[b]",
             "lab = labels[order[g + b]] if g + b < hi else -1",
+            *([] if self.twin else [f"k{k}_stat[1] += err.shape[0]"]),
             "if lab < 0:",
             "    clear1(err)",
         )
@@ -268,18 +279,25 @@ class Driver:
             frac = self.plan.layers[y].v_fmt.frac
             self.put(f"    scale = 2.0 ** ({frac - target} - f64(k{k}_shift[0]))")
             self.put(f"    {x.error}_error_twin(l{y}_v[b], scale, lab, err)")
-            scale = 2.0**-x.signal_shift
-            self.put(f"transpose_signal_twin(c{x.connection}_w, err, l{layer.index}_m[b], {scale!r})")
         else:
             table = ", EXP16" if x.error == "softmax" else ""
             self.put(f"    {x.error}_error(l{y}_v[b], k{k}_shift[0], lab, err{table}, k{k}_stat)")
-            key = f"draw_key(seed, {layer.index}, {OP_CIRCUIT_SIGNAL}, b, clock)"
-            drop = x.signal_frac - x.signal_fmt.frac
-            self.put(
-                f"transpose_signal(c{x.connection}_w, err, l{layer.index}_m[b], {drop}, "
-                f"x_k{k}_words, {key}, k{k}_stat)"
-            )
         self.level -= 1
+
+    def _transposed(self, layer: LayerPlan, x: CircuitPlan) -> None:
+        k = x.index
+        self.put("for b in range(B):")
+        m = f"l{layer.index}_m[b]"
+        if self.twin:
+            scale = 2.0**-x.signal_shift
+            self.put(f"    transpose_signal_twin(c{x.connection}_w, k{k}_err[b], {m}, {scale!r})")
+            return
+        key = f"draw_key(seed, {layer.index}, {OP_CIRCUIT_SIGNAL}, b, clock)"
+        drop = x.signal_frac - x.signal_fmt.frac
+        self.put(
+            f"    transpose_signal(c{x.connection}_w, k{k}_err[b], {m}, {drop}, "
+            f"x_k{k}_words, {key}, k{k}_stat)"
+        )
 
     # ------------------------------------------------------------ the step
 
@@ -323,6 +341,7 @@ class Driver:
             self.third(layer)
         self.put("pass")
         self.level -= 1
+        errors_to_store(self)
 
     def _learn(self) -> None:
         for c in self.plan.connections:
@@ -358,6 +377,7 @@ SCRATCH = (
     "reach_pre",
     "serial",
     "spk",
+    "past",
 )
 
 
@@ -377,11 +397,11 @@ def advance_source(driver: Driver, fields: list[str]) -> str:
     d.put("for ts in range(ts_from, ts_to + 1):")
     d.level += 1
     d.put("clock = n if learn else i64(ts)")
-    d.put("for b in range(B):", "    x_rew[b] = 0", "    if rewards.shape[0] > 0 and g + b < hi:")
-    d.put("        x_rew[b] = rewards[order[g + b], ts - ts0 - 1]")
+    load_rewards(d)
     d.views()
     d.axon_views()
     d.step()
+    remember(d)
     d.put("if learn:", "    n += 1")
     d.level -= 1
     finish_sample(d)

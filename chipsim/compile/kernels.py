@@ -157,6 +157,14 @@ def copy_row(a, row, source, b):
 
 
 @jit
+def copy2(a, source):
+    """a[...] = source, two axes."""
+    for b in range(a.shape[0]):
+        for i in range(a.shape[1]):
+            a[b, i] = source[b, i]
+
+
+@jit
 def load_events(start, axon, cell, hist, hist_n):
     """Copy the events of one (sample, step) cell into a history slot. Returns their number."""
     a = start[cell]
@@ -301,7 +309,7 @@ def transpose_signal(g, err, m, drop, words, key, stat):
     for k in range(classes):
         loud += err[k] != 0
     stat[0] += loud
-    stat[1] += classes + loud * n
+    stat[1] += loud * n
     stat[2] += loud * n
     if loud == 0:
         for i in range(n):

@@ -11,6 +11,7 @@ from chipsim.compile.lanes import u64
 from chipsim.data.events import Events
 from chipsim.errors import DataError, SettingError
 from chipsim.plan import Plan
+from chipsim.plan.replay import check_sample
 from chipsim.state import State
 
 
@@ -174,6 +175,8 @@ def compiled_present(
             f"{len(order)} samples in {plan.contexts} contexts",
             remedy="learn with a multiple of the contexts, or with one context",
         )
+    if learn:
+        check_sample(plan, steps)
     outs = kernels.outputs(len(order))
     kernels.advance(
         state,
