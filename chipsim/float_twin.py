@@ -38,8 +38,11 @@ def real_state(plan: Plan, state: State) -> State:
         if x.circuit is not None:
             real(f"l{x.index}_m", plan.circuits[x.circuit].signal_fmt.frac)
     for k in plan.circuits:
-        real(f"k{k.index}_err", k.error_fmt.frac)
-        real(f"k{k.index}_errh", k.error_fmt.frac)
+        for name in ("err", "errh"):
+            real(f"k{k.index}_{name}", k.error_fmt.frac)
+        real(f"k{k.index}_thr", k.error_fmt.frac + 8)
+        if k.copy_every:
+            real(f"k{k.index}_copy", plan.connections[k.connection].weight.frac)
     for c in plan.connections:
         real(f"c{c.index}_w", c.weight.frac)
         for r in c.program.registers if c.program else ():

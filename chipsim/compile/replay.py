@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chipsim.compile.nests import ARRAY_OF_INPUT
+from chipsim.compile.third import LABEL_COLUMN, errors, signal
 from chipsim.plan import ConnectionPlan
 from chipsim.plan.replay import stored_values
 
@@ -22,7 +23,8 @@ def errors_to_store(d) -> None:
         when = "ts - ts0 == T" if index in replay.held else f"ts > {d.plan.update.burn_in}"
         d.put(f"if learn and not due and {when}:")
         d.level += 1
-        d.errors(d.plan.circuits[index])
+        d.put(LABEL_COLUMN)
+        errors(d, d.plan.circuits[index])
         d.level -= 1
 
 
@@ -32,8 +34,8 @@ def errors_to_store(d) -> None:
 def remember(d) -> None:
     """Store the histories at the end of step ts."""
     histories = [c for c in d.plan.connections if c.program and c.program.history]
-    errors = _stored_errors(d)
-    if not histories and not errors:
+    circuits = _stored_errors(d)
+    if not histories and not circuits:
         return
     d.put("if learn:")
     d.level += 1
@@ -45,7 +47,7 @@ def remember(d) -> None:
                 array = f"l{c.post}_{ARRAY_OF_INPUT[source]}" if source else f"c{c.index}_r_{x.name}"
                 d.put(f"copy2(c{c.index}_h_{x.name}[hs_{c.index}], {array})")
         _count(d, f"c{c.index}_past_stat[0] += {stored_values(d.plan, c)}")
-    for k in errors:
+    for k in circuits:
         d.put(f"errh = k{k}_errh[(ts - 1) % {d.plan.replay.depth}]")
         if d.plan.update.burn_in:
             d.put(f"if ts > {d.plan.update.burn_in}:", f"    copy2(errh, k{k}_err)")
@@ -94,7 +96,7 @@ def replay_sample(d) -> None:
         layer = plan.layers[index]
         if layer.circuit is not None:
             _recall(d, layer.circuit)
-            d.signal(layer, plan.circuits[layer.circuit])
+            signal(d, layer, plan.circuits[layer.circuit])
         for c in layer.incoming:
             d.section(plan.connections[c], "on_replay")
     d.number = "n"
