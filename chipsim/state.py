@@ -30,10 +30,12 @@ c<c>_h_<name>      [depth, B, n_pre or n_post]  stored history: the value at the
                    in slot (t - 1) % depth (the spikes of axons are in l_hist)
 c<c>_past_stat     int64[len(HISTORY_COUNTS)]  (rules with a history)
 k<k>_err           int32[B, classes]  class error, format error_fmt (kinds readout, error)
-k<k>_shift         int64[1]           logit shift
+k<k>_shift         int64[1]           logit shift; of a contrast int64[2], of z and of the distance
 k<k>_thr           int64[1]           threshold of error-triggered updates, 1/256 of the error's LSB
 k<k>_copy          like c<c>_w        stored copy of transported weights
 k<k>_age           int64[1]           update instants since the copy was refreshed
+k<k>_z             int64[inputs, targets]  products of two paths (kind contrast), twice the register's frac
+k<k>_y, k<k>_G     int32[inputs, targets]  targets and coefficients, s8.7
 k<k>_stat          int64[len(state_circuits.circuit_counts(k))]
 k<k>_errh          int32[depth, B, classes]  class errors of each step of the sample, for a replay
 k<k>_past_stat     int64[len(HISTORY_COUNTS)]  (beside k_errh)
