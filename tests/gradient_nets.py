@@ -77,16 +77,10 @@ def rule_with(name: str, *changes: tuple[str, str]) -> object:
     return parse_rule(text, f"{name}.rule")
 
 
-def ideal(
-    net: Network,
-    rules: dict,
-    weights: dict[str, np.ndarray],
-    burn_in: int = 0,
-    contexts: int = 1,
-    update: str = "step",
-):
+def ideal(net: Network, rules: dict, weights: dict[str, np.ndarray], burn_in: int = 0, **options: object):
     """The ideal twin of a network on the ideal machine, with these real weights [post, pre]."""
-    sim = Simulator(net, load_chip("ideal"), rules, update=Update(update, 1, burn_in), contexts=contexts)
+    update = Update(options.pop("update", "step"), 1, burn_in)
+    sim = Simulator(net, load_chip("ideal"), rules, update=update, **options)
     twin = twin_of(sim, ideal=True)
     for name, w in weights.items():
         twin.state[f"c{sim.plan.connection(name).index}_w"] = np.ascontiguousarray(w.T)
@@ -99,17 +93,23 @@ def tau(decay: float) -> float:
 
 
 def held(proof: Proof) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """(summed weight changes [post, pre] by connection, spikes [steps, contexts, n] by layer)."""
+    """(summed weight changes [post, pre] by connection, spikes [steps, contexts, n] by layer).
+
+    A rule that updates at the sample's end runs the sample once for its change, and once for spikes.
+    """
     twin, plan = proof.twin, proof.twin.plan
-    keys = {name: f"c{plan.connection(name).index}_w" for name, _ in proof.gradients.values()}
     start = {key: value.copy() for key, value in twin.state.items() if key[0] == "c" and key.endswith("_w")}
+    keys = {name: f"c{plan.connection(name).index}_w" for name, _ in proof.gradients.values()}
     total = {name: np.zeros_like(start[key]) for name, key in keys.items()}
     fired: dict[str, list] = {name: [] for name in proof.spikes.values()}
+    learn = plan.update.kind != "end"
+    if not learn:
+        before = twin.snapshot()
+        twin.present(_events(proof, slice(None)), proof.labels)
+        total = {name: twin.state[key] - start[key] for name, key in keys.items()}
+        twin.restore(before)
     for t in range(next(iter(proof.inputs.values())).shape[1]):
-        step = {
-            name: _events(x[:, t : t + 1], plan.layer(name).payload_bits) for name, x in proof.inputs.items()
-        }
-        twin.run(step, labels=proof.labels)
+        twin.run(_events(proof, slice(t, t + 1)), labels=proof.labels if learn else None, learn=learn)
         for name, key in keys.items():
             total[name] += twin.state[key] - start[key]
         for key, value in start.items():
@@ -119,9 +119,13 @@ def held(proof: Proof) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     return {k: x.T for k, x in total.items()}, {k: np.array(x) for k, x in fired.items()}
 
 
-def _events(x: np.ndarray, payload_bits: int) -> Events:
-    """Events of one step; a graded source carries the integers as payload."""
-    return Events.from_dense(x.astype(np.uint8), graded=payload_bits > 1)
+def _events(proof: Proof, steps: slice) -> dict[str, Events]:
+    """Events of some steps; a graded source carries the integers as payload."""
+    graded = {name: proof.twin.plan.layer(name).payload_bits > 1 for name in proof.inputs}
+    return {
+        name: Events.from_dense(x[:, steps].astype(np.uint8), graded=graded[name])
+        for name, x in proof.inputs.items()
+    }
 
 
 # ---------------------------------------------------------------- forms
@@ -200,7 +204,7 @@ def ell(case: Case) -> Proof:
         gradients |= {f"grad_w{k}": (up, 4 / len(a)), f"grad_a{k}": (out, 4 / len(a))}
     if rule == "bell":
         steps = np.where(np.arange(len(case["x"])) < m["burn_in"], -1, m["label"])[None]
-        twin = ideal(net, {rule: load_rule(rule)}, weights, update="end")
+        twin = ideal(net, {rule: load_rule(rule)}, weights, update="end", sample_steps=len(case["x"]))
         return proof(case, twin, gradients, "s0 h0 o0 c0 s1 h1 o1 c1", labels=steps)
     twin = ideal(net, {rule: load_rule(rule)}, weights, m["burn_in"])
     return proof(case, twin, gradients, "s0 h0 o0 c0 s1 h1 o1 c1")
