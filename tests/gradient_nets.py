@@ -1,71 +1,28 @@
-"""The golden cases of tests/golden/gradients, and each rule's ideal twin run over them.
+"""Ideal twins of the golden cases: each rule of the papers on the network its gradient belongs to.
 
-`CASES[form]` builds the twin of one case; `held` runs it step by step with the weights put back after
-each step, so that the summed changes belong to one set of weights.
+    python tests/gradient_nets.py [FORM ...]     deviations as JSON: form -> case -> gradient -> number
+    python tests/gradient_nets.py --table        one line a form
+
+Run with NUMBA_DISABLE_JIT=1: the generated kernels as plain Python, on networks of a dozen neurons.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+import sys
+from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 import numpy as np
+from gradient_proof import Case, Proof, cases, deviations, proof
 
 from chipsim.chip import load_chip
-from chipsim.data.events import Events
 from chipsim.float_twin import twin_of
 from chipsim.microcode.syntax import load_rule, parse_rule
 from chipsim.network import Network
 from chipsim.plan import Update
 from chipsim.simulator import Simulator
-
-GOLDEN = Path(__file__).parent / "golden" / "gradients"
-
-
-@dataclass(frozen=True)
-class Case:
-    """One golden case: settings and arrays of one seed of one variant."""
-
-    name: str
-    meta: dict
-    arrays: dict[str, np.ndarray] = field(repr=False)
-
-    def __getitem__(self, key: str) -> np.ndarray:
-        return self.arrays[key]
-
-    def numbered(self, name: str) -> list[np.ndarray]:
-        """name0, name1, ... as far as they go."""
-        return [self.arrays[f"{name}{k}"] for k in range(9) if f"{name}{k}" in self.arrays]
-
-
-def cases(form: str) -> Iterator[Case]:
-    """All cases of a form's file."""
-    with np.load(GOLDEN / f"{form}.npz", allow_pickle=False) as stored:
-        found: dict[str, dict] = {}
-        for key in stored.files:
-            case, _, name = key.rpartition("/")
-            found.setdefault(case, {})[name] = stored[key]
-    for name, arrays in found.items():
-        yield Case(name, json.loads(str(arrays.pop("meta"))), arrays)
-
-
-@dataclass
-class Proof:
-    """What to compare: golden gradient -> (connection, factor), golden spikes -> layer.
-
-    change * factor must equal minus the gradient; the factor holds what the circuit and the scale of
-    the weights make of the loss.
-    """
-
-    twin: Simulator
-    gradients: dict[str, tuple[str, float]]
-    spikes: dict[str, str]
-    labels: np.ndarray
-    inputs: dict[str, np.ndarray]  # source -> [contexts, steps, axons]
 
 
 def rule_with(name: str, *changes: tuple[str, str]) -> object:
@@ -90,45 +47,6 @@ def ideal(net: Network, rules: dict, weights: dict[str, np.ndarray], burn_in: in
 def tau(decay: float) -> float:
     """The time constant, in steps, of a decay factor; nearly none for 0."""
     return 1e-3 if decay == 0 else math.inf if decay == 1 else -1.0 / math.log(decay)
-
-
-def held(proof: Proof) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """(summed weight changes [post, pre] by connection, spikes [steps, contexts, n] by layer).
-
-    A rule that updates at the sample's end runs the sample once for its change, and once for spikes.
-    """
-    twin, plan = proof.twin, proof.twin.plan
-    start = {key: value.copy() for key, value in twin.state.items() if key[0] == "c" and key.endswith("_w")}
-    keys = {name: f"c{plan.connection(name).index}_w" for name, _ in proof.gradients.values()}
-    total = {name: np.zeros_like(start[key]) for name, key in keys.items()}
-    fired: dict[str, list] = {name: [] for name in proof.spikes.values()}
-    learn = plan.update.kind != "end"
-    if not learn:
-        before = twin.snapshot()
-        twin.present(_events(proof, slice(None)), proof.labels)
-        total = {name: twin.state[key] - start[key] for name, key in keys.items()}
-        twin.restore(before)
-    for t in range(next(iter(proof.inputs.values())).shape[1]):
-        twin.run(_events(proof, slice(t, t + 1)), labels=proof.labels if learn else None, learn=learn)
-        for name, key in keys.items():
-            total[name] += twin.state[key] - start[key]
-        for key, value in start.items():
-            twin.state[key][...] = value
-        for name in fired:
-            fired[name].append(twin.state[f"l{plan.layer(name).index}_fired"].copy())
-    return {k: x.T for k, x in total.items()}, {k: np.array(x) for k, x in fired.items()}
-
-
-def _events(proof: Proof, steps: slice) -> dict[str, Events]:
-    """Events of some steps; a graded source carries the integers as payload."""
-    graded = {name: proof.twin.plan.layer(name).payload_bits > 1 for name in proof.inputs}
-    return {
-        name: Events.from_dense(x[:, steps].astype(np.uint8), graded=graded[name])
-        for name, x in proof.inputs.items()
-    }
-
-
-# ---------------------------------------------------------------- forms
 
 
 def decolle(case: Case) -> Proof:
@@ -172,13 +90,6 @@ def _fixed_readout(net: Network, layer: str, classes: int, loss: str) -> str:
     net.error(f"{layer}.out", error="mse", logit_scale=1.0)
     net.transport(layer, name, register="third_factor")
     return name
-
-
-def proof(case: Case, twin: Simulator, gradients: dict, spikes: str, **more: object) -> Proof:
-    """A proof of one sample; spikes names golden arrays and layers in turn."""
-    words = spikes.split()
-    given = {"labels": np.array([case.meta.get("label", -1)]), "inputs": {"x": case["x"][None]}, **more}
-    return Proof(twin, gradients, dict(zip(words[::2], words[1::2], strict=True)), **given)
 
 
 def ell(case: Case) -> Proof:
@@ -333,3 +244,23 @@ FORMS: dict[str, tuple[str, Callable[[Case], Proof]]] = {
     "s_tllr": ("s_tllr", s_tllr),
     "eprop": ("eprop", eprop),
 }
+
+
+def main(arguments: list[str]) -> None:
+    """Deviations of the forms asked for, or of all."""
+    chosen = [x for x in arguments if not x.startswith("-")] or list(FORMS)
+    found = {}
+    for form in chosen:
+        file, build = FORMS[form]
+        given = list(cases(file))
+        found[form] = {case.name: deviations(case, build(case)) for case in given}
+        if "--table" in arguments:
+            worst = max(x for row in found[form].values() for x in row.values())
+            redrawn = sum(case.meta["redrawn"] for case in given)
+            print(f"{form:24} {len(given):3} cases  {worst:.1e}  {redrawn} redrawn", flush=True)
+    if "--table" not in arguments:
+        print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
