@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from numbers import Integral
 
 from chipsim.errors import DataError, NetworkError, SettingError
 from chipsim.network import Network
@@ -16,9 +17,9 @@ def checked_steps(steps: int | None) -> int:
     """`sample_steps` of an experiment, 0 for none; SettingError unless it is a number of steps."""
     if steps is None:
         return 0
-    if isinstance(steps, bool) or not isinstance(steps, int) or not 1 <= steps <= LONGEST:
-        raise SettingError(f"sample_steps = {steps!r}", remedy=f"give a whole number, 1 to {LONGEST}")
-    return steps
+    if isinstance(steps, bool) or not isinstance(steps, Integral) or steps < 1:
+        raise SettingError(f"sample_steps = {steps!r}", remedy="give a whole number of steps, 1 or more")
+    return int(steps)
 
 
 def fold_replay(
