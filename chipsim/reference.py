@@ -17,6 +17,7 @@ from chipsim.microcode.products import run_products
 from chipsim.microcode.reach import Clock, Wiring, reach_of
 from chipsim.plan import ConnectionPlan, LayerPlan, Plan
 from chipsim.reference_circuits import third_factor
+from chipsim.reference_maps import fire_pool
 from chipsim.reference_neurons import NeuronKeys, add, deliver, fire
 from chipsim.state import LAYER_COUNTS, State
 
@@ -57,7 +58,7 @@ def reference_present(
         group = chosen[first : first + plan.contexts]
         run.sample(group)
         for layer in plan.layers:
-            if layer.kind != "source":
+            if layer.kind in ("lif", "integrator"):
                 what, array = ("potentials", "v") if layer.kind == "integrator" else ("counts", "count")
                 rows = state[f"l{layer.index}_{array}"][: len(group)].copy()
                 finals[what].setdefault(layer.name, []).append(rows)
@@ -194,7 +195,10 @@ class _Run:
 
     def _phase(self, phase: str, layer: LayerPlan, clock: Clock) -> None:
         incoming = [self.plan.connections[c] for c in layer.incoming]
-        if phase == "deliver":
+        if layer.kind == "pool":
+            if phase == "fire":
+                fire_pool(self.plan, layer, self.state, clock.ts, len(self.group))
+        elif phase == "deliver":
             for c in incoming:
                 deliver(self.plan, c, self.state, self.wirings[c.index], clock.ts)
         elif phase == "fire":

@@ -7,6 +7,7 @@ import math
 from chipsim.fixed import limit, shift_round
 from chipsim.noise import OP_CIRCUIT_SIGNAL, draw_key, top_bits, word_one
 from chipsim.plan import CircuitPlan, Plan
+from chipsim.reference_maps import unpool
 from chipsim.reference_neurons import add
 from chipsim.state import CIRCUIT_COUNTS, State
 
@@ -22,6 +23,9 @@ def third_factor(
     if k.kind == "reward":
         state[f"l{k.layer}_m"][context, :] = reward
         add(state[f"k{k.index}_stat"], CIRCUIT_COUNTS, "messages", reward != 0)
+        return
+    if k.kind == "pool":
+        unpool(plan, k, state, context, n)
         return
     errors = _errors(k, state, context, label)
     state[f"k{k.index}_err"][context, :] = errors

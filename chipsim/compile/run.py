@@ -23,7 +23,7 @@ class Kernels:
 
     def __init__(self, plan: Plan, state: State, *, twin: bool = False, counting: bool = True):
         self.plan, self.twin = plan, twin
-        self.scratch = make_scratch(plan)
+        self.scratch = make_scratch(plan, twin)
         self.fields = sorted([*state, *self.scratch])
         self.source = generate(plan, self.fields, twin=twin, counting=counting)
         self.module = load(self.source)
@@ -33,7 +33,7 @@ class Kernels:
         """Another caller of the same machine code, with scratch arrays of its own."""
         other = object.__new__(Kernels)
         other.__dict__.update(self.__dict__)
-        other.scratch = make_scratch(self.plan)
+        other.scratch = make_scratch(self.plan, self.twin)
         return other
 
     def advance(
@@ -79,12 +79,12 @@ class Kernels:
         return tuple(
             np.zeros((count, x.size), kind if x.kind == "integrator" else np.int32)
             for x in self.plan.layers
-            if x.kind != "source"
+            if x.kind in ("lif", "integrator")
         )
 
     def named(self, outs: tuple) -> dict:
         """Outputs by layer name: potentials of integrators, spike counts of the others."""
-        layers = [x for x in self.plan.layers if x.kind != "source"]
+        layers = [x for x in self.plan.layers if x.kind in ("lif", "integrator")]
         return {
             "potentials": {x.name: o for x, o in zip(layers, outs, strict=True) if x.kind == "integrator"},
             "counts": {x.name: o for x, o in zip(layers, outs, strict=True) if x.kind == "lif"},

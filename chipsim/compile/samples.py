@@ -47,7 +47,9 @@ def _sample_sections(d, section: str) -> None:
 def _reset_layer(d, layer: LayerPlan) -> None:
     k = layer.index
     d.put(f"clear2(l{k}_hist_n)")
-    if layer.kind == "source":
+    if layer.kind == "pool":
+        d.put(f"clear2(l{k}_fired)", f"clear2(l{k}_count)")
+    if layer.kind in ("source", "pool"):
         return
     d.put(f"clear3(l{k}_acc)")
     names = ["v", "vc", "fired", "count"]
@@ -72,7 +74,7 @@ def finish_sample(d) -> None:
     d.put("for b in range(B):", "    if g + b < hi:")
     slot = 0
     for layer in d.plan.layers:
-        if layer.kind == "source":
+        if layer.kind in ("source", "pool"):
             continue
         name = "v" if layer.kind == "integrator" else "count"
         d.put(f"        copy_row(outs[{slot}], g + b - lo, l{layer.index}_{name}, b)")

@@ -22,6 +22,8 @@ Item = dict[str, Any]
 
 def synapses(plan: Plan, c: ConnectionPlan) -> int:
     """Stored weights of a connection."""
+    if c.conv is not None:
+        return c.conv.weights
     return len(plan.network.connections[c.index].sparse[1]) if c.sparse else c.n_pre * c.n_post
 
 

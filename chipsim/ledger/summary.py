@@ -196,6 +196,8 @@ def _rule_notes(plan: Plan, c: ConnectionPlan) -> list[Note]:
             n_pre=c.n_pre,
             n_post=c.n_post,
             contexts=plan.contexts,
+            positions=c.conv.positions if c.conv else 1,
+            shared=c.conv is not None,
         )
         found += [note for note in verify(c.program, use) if note.kind in VERIFIED]
     return list(dict.fromkeys(found))

@@ -89,7 +89,7 @@ def plan(
         )
     circuits = tuple(fold_circuit(x, connections, layers) for x in network.circuits)
     layers = finish_layers(network, layers, connections, circuits)
-    check_circuits(layers, connections)
+    check_circuits(layers, connections, circuits)
     check_limits(network, chip, layers, connections)
     return Plan(
         chip=chip.name,
@@ -118,6 +118,9 @@ def _order(network: Network, chip: object) -> tuple[int, ...]:
     for c in network.connections:
         if max(c.delay, low) == 0:
             ahead[c.post].add(c.pre)
+    for layer in network.layers:
+        if layer.pool is not None:  # a pool layer sees the spikes of this step
+            ahead[layer.index].add(layer.below)
     done: list[int] = []
     while len(done) < len(network.layers):
         ready = [i for i in ahead if i not in done and ahead[i] <= set(done)]

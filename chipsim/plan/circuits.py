@@ -14,6 +14,11 @@ from chipsim.plan.types import REWARD, THIRD_FACTOR, CircuitPlan, ConnectionPlan
 def fold_circuit(x: Circuit, connections: list[ConnectionPlan], layers: list[LayerPlan]) -> CircuitPlan:
     if x.kind == "reward":
         return CircuitPlan(x.index, "reward", x.layer, -1, -1, "", 0, REWARD, REWARD, REWARD.frac, "floor")
+    if x.kind == "pool":
+        frac = THIRD_FACTOR.frac + layers[x.pool].pool.scale
+        return CircuitPlan(
+            x.index, "pool", x.layer, -1, -1, "", 0, signal_frac=frac, rounding=x.rounding, pool=x.pool
+        )
     weight = connections[x.connection].weight
     return CircuitPlan(
         x.index,
@@ -35,7 +40,17 @@ def logit_shift(scale: float, v: Format, error: str) -> int:
     return max(0, v.frac - target - round(math.log2(scale)))
 
 
-def check_circuits(layers: list[LayerPlan], connections: list[ConnectionPlan]) -> None:
+def check_circuits(
+    layers: list[LayerPlan], connections: list[ConnectionPlan], circuits: tuple[CircuitPlan, ...]
+) -> None:
+    for k in circuits:
+        if k.kind == "pool" and layers[k.pool].circuit is None:
+            name = layers[k.pool].name
+            raise NetworkError(
+                f"pool layer '{name}' has no third factor to hand down",
+                where=f"layer '{layers[k.layer].name}'",
+                remedy=f"add net.readout('{name}', classes=...)",
+            )
     for c in connections:
         if c.program and _reads_signal(c.program) and layers[c.post].circuit is None:
             name = layers[c.post].name
