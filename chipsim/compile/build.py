@@ -54,7 +54,7 @@ def cache_folder() -> Path:
 @lru_cache(maxsize=1)
 def _kernel_hash() -> str:
     h = hashlib.sha256(f"{numba.__version__} {np.__version__} {sys.version_info[:2]}".encode())
-    for name in ("kernels.py", "conv_kernels.py", "conv_learn.py", "lanes.py"):
+    for name in ("kernels.py", "conv_kernels.py", "conv_learn.py", "twin_kernels.py", "lanes.py"):
         h.update((HERE / name).read_bytes())
     return h.hexdigest()
 

@@ -36,13 +36,15 @@ def deliver(d, layer: LayerPlan, c: ConnectionPlan, acc: str) -> str:
     return f"deliver_conv({kernel}, {axons}, nact_{k}[b], {acc}, i32({c.shift}))"
 
 
-def deliver_scaled(c: ConnectionPlan, acc: str) -> str:
-    """Delivery of averaged windows through a dense or sparse connection of the float twin."""
-    k, scale = c.index, 2.0**-c.scale
-    axons = f"act_{k}[b], pay_{k}[b], nact_{k}[b], {acc}, {scale!r}"
-    if c.sparse:
-        return f"deliver_sparse_scaled_twin(c{k}_w, c{k}_ptr, c{k}_tgt, {axons})"
-    return f"deliver_scaled_twin(c{k}_w, {axons})"
+def deliver_real(c: ConnectionPlan, acc: str, ring: str) -> str:
+    """Delivery in the float twin of averaged windows, or with one delay per synapse."""
+    k, payload = c.index, f"pay_{c.index}[b]" if c.graded else f"act_{c.index}[b]"
+    axons = f"act_{k}[b], {payload}, {bool(c.graded)}, {2.0**-c.scale!r}, nact_{k}[b]"
+    sparse = f"c{k}_ptr, c{k}_tgt, " if c.sparse else ""
+    name = "_sparse" if c.sparse else ""
+    if c.synapse_delays:
+        return f"deliver_delayed{name}_twin(c{k}_w, c{k}_delay, {sparse}{axons}, {ring})"
+    return f"deliver{name}_scaled_twin(c{k}_w, {sparse}{axons}, {acc})"
 
 
 def fire_pool(d, layer: LayerPlan) -> None:

@@ -126,26 +126,6 @@ def deliver_conv_twin(flat, geo, active, payload, graded, scale, n_active, acc):
                     acc[a + t] += flat[f + t] * p
 
 
-@jit
-def deliver_scaled_twin(w, active, payload, n_active, acc, scale):
-    """Dense delivery of averaged windows in the float twin."""
-    for k in range(n_active):
-        w0 = w[active[k]]
-        p = f64(payload[k]) * scale
-        for i in range(acc.shape[0]):
-            acc[i] += w0[i] * p
-
-
-@jit
-def deliver_sparse_scaled_twin(w, ptr, tgt, active, payload, n_active, acc, scale):
-    """Sparse delivery of averaged windows in the float twin."""
-    for k in range(n_active):
-        j = active[k]
-        p = f64(payload[k]) * scale
-        for s in range(ptr[j], ptr[j + 1]):
-            acc[tgt[s]] += w[s] * p
-
-
 # ---------------------------------------------------------------- pooling
 
 

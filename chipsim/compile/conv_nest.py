@@ -7,6 +7,8 @@ out. A line that reads neither runs once per stored weight, like a dense one.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from chipsim.compile.exact import exact_value
 from chipsim.compile.rounding import lane_for
 from chipsim.microcode.reach import ALWAYS
@@ -194,7 +196,7 @@ def _write_all(nest, lane: str) -> None:
         nest.put("written += count_bits(touched)")
 
     def body() -> None:
-        text = f"{lane}(grad_{lane}[a + i])"
+        text = f"{lane}(sums[i])"
         for x in _factors(nest, ("syn",)):
             text = f"{lane}({text} * {nest.atom(x, lane)})"
         if flip:
@@ -205,14 +207,16 @@ def _write_all(nest, lane: str) -> None:
             text = scale_text(nest, text)
         mask = None
         if by_places:
-            nest.put(f"mk = i32({nest.condition()})", "here = i64(number[a + i])")
+            nest.put(f"mk = i32({nest.condition()})", "here = i64(numbers[i])")
             nest.count("done += here * i64(mk)")
             nest.count("skipped += here * i64(i32(1) - mk)")
             nest.count("written += i64(mk & i32(here > 0))")
             mask = "mk"
         nest.write(nest.view("syn", nest.target, nest.per_context), mask, text)
 
-    _rows(nest, body)
+    slices = [f"sums = grad_{lane}[a : a + channels]"]
+    slices += ["numbers = number[a : a + channels]"] if by_places else []
+    _rows(nest, body, slices)
 
 
 # ---------------------------------------------------------------- rows of stored weights
@@ -235,7 +239,7 @@ def _words(nest) -> None:
             nest.put(f"fill_{which}{end}")
 
 
-def _rows(nest, body) -> None:
+def _rows(nest, body, slices: Sequence[str] = ()) -> None:
     """A vector loop over the channels of every row; `body` writes element i of row r."""
     _words(nest)
     start = nest.level
@@ -252,6 +256,7 @@ def _rows(nest, body) -> None:
     inner, nest.out = nest.out, outer
     for array, per_context in sorted(nest.sliced):
         nest.put(f"{array}_j = {array}[b, r]" if per_context else f"{array}_j = {array}[r]")
+    nest.put(*slices)
     nest.out += inner
     nest.rows = False
     nest.level = start
@@ -276,7 +281,8 @@ def _renew(nest) -> None:
     if nest.line.target.is_weight:
         flat = nest.site.array("flat")
         nest.sliced.add((nest.target, nest.per_context))
-        nest.put("for i in range(channels):", f"    {flat}[a + i] = {nest.target}_j[i]")
+        nest.put(f"copy = {flat}[a : a + channels]")
+        nest.put("for i in range(channels):", f"    copy[i] = {nest.target}_j[i]")
 
 
 # ---------------------------------------------------------------- lines that run once a stored weight

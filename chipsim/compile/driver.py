@@ -25,6 +25,7 @@ from chipsim.compile.conv_kernels import *  # noqa: F403
 from chipsim.compile.conv_learn import *  # noqa: F403
 from chipsim.compile.kernels import *  # noqa: F403
 from chipsim.compile.kernels import EXP16
+from chipsim.compile.twin_kernels import *  # noqa: F403
 from chipsim.compile.lanes import f64, i32, i64, jit_entry, jit_inner, u32, u64
 
 '''
@@ -186,8 +187,8 @@ class Driver:
         twin = "_twin" if self.twin else ""
         if c.conv is not None:
             events = conv_driver.deliver(self, layer, c, acc)
-        elif c.scale and self.twin:
-            events = conv_driver.deliver_scaled(c, acc)
+        elif self.twin and (c.scale or c.synapse_delays):
+            events = conv_driver.deliver_real(c, acc, ring)
         elif c.synapse_delays and c.sparse:
             events = f"deliver_delayed_sparse(c{k}_w, c{k}_delay, {sparse}, {full}, {ring}, {c.shift})"
         elif c.synapse_delays:

@@ -4,10 +4,12 @@ A connection's events belong to the layer it leads to. Purposes and definitions:
 
 inference   what a network without learning would do as well
     axon_event               active axons of incoming connections, summed over steps
-    synaptic_event           weights added to an accumulator (fan-out of the active axons)
+    synaptic_event           weights added to an accumulator (fan-out of the active axons; of a
+                             convolution the places where its shared weights meet them)
     synaptic_event_graded    the same where the axon carries a payload: it needs a multiplication, and
                              is not counted under synaptic_event
-    spike                    spikes that the layer's neurons fired
+    spike                    spikes that the layer's neurons fired; of a pool layer the windows that sent
+                             one (windows have no state and no further events)
     neuron_update_active     (neuron, step) pairs with a current, membrane, input, bias or refractory
                              count other than 0; neuron_update_inactive: all other pairs
     random_draw              draws of a stochastic membrane or current decay
@@ -23,7 +25,8 @@ learning    the lines of the rules on incoming connections; homeostasis
 error       the pathway from readouts to third factors: all events of inference, for readout layers and
             for connections and layers of purpose "error", and of the circuits that serve the layer
     circuit_add, circuit_multiply, circuit_divide, table_lookup, random_draw
-    error_message            class errors (or rewards) other than 0 that were sent
+    error_message            class errors (or rewards) other than 0 that were sent; third factors that a
+                             pool layer hands down
 
 Products of a sum-of-products engine count like lines, one row per synaptic variable, where every
 product other than 0 is one update and one micro_op.

@@ -96,7 +96,7 @@ def writes(plan: Plan, state: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
     for c in plan.connections:
         rows += _line_writes(c, state) if c.program else []
     for x in plan.layers:
-        rows += _neuron_writes(x, state) if x.kind != "source" else []
+        rows += _neuron_writes(x, state) if x.kind in ("lif", "integrator") else []
         if x.circuit is not None and plan.circuits[x.circuit].kind == "readout":
             rows.append(_circuit_writes(x, plan.circuits[x.circuit], state))
     return rows
