@@ -9,7 +9,8 @@ from chipsim.geometry import Conv
 from chipsim.noise import OP_CIRCUIT_SIGNAL, draw_key, top_bits, word_one
 from chipsim.plan import CircuitPlan, LayerPlan, Plan
 from chipsim.reference_neurons import add
-from chipsim.state import CIRCUIT_COUNTS, LAYER_COUNTS, State
+from chipsim.state import LAYER_COUNTS, State
+from chipsim.state_circuits import CIRCUIT_COUNTS
 
 
 def fire_pool(plan: Plan, layer: LayerPlan, state: State, ts: int, contexts: int) -> None:
@@ -42,7 +43,7 @@ def unpool(plan: Plan, k: CircuitPlan, state: State, b: int, n: int) -> None:
     stat, pool = state[f"k{k.index}_stat"], plan.layers[k.pool].pool
     above, signal = state[f"l{k.pool}_m"][b].tolist(), state[f"l{k.layer}_m"][b]
     sent = sum(m != 0 for m in above)
-    drop = k.signal_frac - k.signal_fmt.frac
+    drop = k.drop
     key = draw_key(plan.seed, k.layer, OP_CIRCUIT_SIGNAL, b, n)
     drawn = k.rounding == "stochastic" and drop > 0
     for i in range(len(signal)):

@@ -28,6 +28,9 @@ from chipsim.errors import RunError
 from chipsim.plan import Plan
 
 HERE = Path(__file__).parent
+OWN = tuple(
+    f"{x}.py" for x in "kernels circuit_kernels conv_kernels conv_learn conv_back twin_kernels lanes".split()
+)
 
 
 def cache_folder() -> Path:
@@ -54,7 +57,7 @@ def cache_folder() -> Path:
 @lru_cache(maxsize=1)
 def _kernel_hash() -> str:
     h = hashlib.sha256(f"{numba.__version__} {np.__version__} {sys.version_info[:2]}".encode())
-    for name in ("kernels.py", "conv_kernels.py", "conv_learn.py", "twin_kernels.py", "lanes.py"):
+    for name in OWN:
         h.update((HERE / name).read_bytes())
     return h.hexdigest()
 
@@ -98,6 +101,9 @@ def make_scratch(plan: Plan, twin: bool = False) -> dict[str, np.ndarray]:
             out[f"x_l{layer.index}_words_v"] = np.zeros(layer.size, np.uint32)
     for k in plan.circuits:
         out[f"x_k{k.index}_words"] = np.zeros(plan.layers[k.layer].size, np.uint32)
+        if k.kind == "error":
+            out[f"x_k{k.index}_charge"] = np.zeros(plan.layers[k.layer].size, np.int64)
+            out[f"x_k{k.index}_real"] = np.zeros(plan.layers[k.layer].size)
     for c in plan.connections:
         if c.program is None:
             continue

@@ -60,7 +60,7 @@ def fire_pool(d, layer: LayerPlan) -> None:
 
 def unpool(d, layer: LayerPlan, x: CircuitPlan) -> None:
     """Phase 7 of a layer below a pool layer."""
-    drop = x.signal_frac - x.signal_fmt.frac
+    drop = x.drop
     rows = f"l{x.pool}_m[b], x_l{x.pool}_window, l{layer.index}_m[b]"
     d.put("for b in range(B):")
     if d.twin:
@@ -69,6 +69,13 @@ def unpool(d, layer: LayerPlan, x: CircuitPlan) -> None:
     key = f"draw_key(seed, {layer.index}, {OP_CIRCUIT_SIGNAL}, b, clock)"
     words = f"x_k{x.index}_words, {key}, k{x.index}_stat"
     d.put(f"    unpool({rows}, {drop}, {x.rounding == 'nearest'}, {words})")
+
+
+def turned(d, c: ConnectionPlan, weights: str, narrow: bool) -> str:
+    """Arguments of the transposed convolution, after the statement that turns the weights for it."""
+    k, lanes = c.index, "_f64" if d.twin else "_i32" if narrow else "_i64"
+    d.put(f"turn_kernel({weights}, x_c{k}_turned)")
+    return f"x_c{k}_turned, x_c{k}_geo, x_c{k}_back{lanes}"
 
 
 def conv_arrays(plan: Plan, twin: bool) -> dict[str, np.ndarray]:
@@ -83,6 +90,10 @@ def conv_arrays(plan: Plan, twin: bool) -> dict[str, np.ndarray]:
             kind = np.float64 if twin else storage(c.weight)
             out[f"x_c{c.index}_geo"] = np.array(c.conv.numbers(), np.int64)
             out[f"x_c{c.index}_flat"] = np.zeros(c.conv.weights, kind)
+            if any(k.kind == "transport" and k.connection == c.index for k in plan.circuits):
+                out[f"x_c{c.index}_turned"] = np.zeros((c.conv.post[2], c.conv.rows), kind)
+                for lanes, lane in (("i32", np.int32), ("i64", np.int64), ("f64", np.float64)):
+                    out[f"x_c{c.index}_back_{lanes}"] = np.zeros(c.n_pre, lane)
             if c.program is not None:
                 out |= {f"x_c{c.index}_{name}": a for name, a in _learning(c, plan.contexts).items()}
     return out

@@ -1,4 +1,4 @@
-"""Kernels of learning in shared weights: sums over places, counts of places, transposed convolution.
+"""Kernels of learning in shared weights: sums over places, counts of places.
 
 Sums are formed in the flipped layout of conv_kernels.py, one function per lane. Bits: one 64-bit word
 holds 32 channels, so a layer of c channels has (c + 31) // 32 words a pixel.
@@ -7,7 +7,6 @@ holds 32 channels, so a layer of c channels has (c + 31) // 32 words a pixel.
 from __future__ import annotations
 
 from chipsim.compile.conv_kernels import axon_reach
-from chipsim.compile.kernels import fill_even
 from chipsim.compile.lanes import f64, i32, i64, jit
 
 WORD = 32
@@ -173,94 +172,3 @@ def count_bits(met):
 
 
 # ---------------------------------------------------------------- transposed convolution
-
-
-@jit
-def turn_kernel(w, turned):
-    """turned[channel, row] = w[row, channel]: what the transposed convolution reads."""
-    for r in range(w.shape[0]):
-        for o in range(w.shape[1]):
-            turned[o, r] = w[r, o]
-
-
-@jit
-def transposed_conv(turned, values, out, geo):
-    """out[axon] = sum over its fan-out of stored weight * value of the neuron; exact, 32-bit lanes.
-
-    values [n_post], out int32[n_pre]. Neurons of value 0 cost nothing.
-    """
-    h, width, c, ow, n = geo[0], geo[1], geo[2], geo[4], geo[5]
-    size, stride, pad = geo[6], geo[7], geo[8]
-    for j in range(out.shape[0]):
-        out[j] = 0
-    for i in range(values.shape[0]):
-        v = i32(values[i])
-        if v == 0:
-            continue
-        pixel = i // n
-        kernel = turned[i - pixel * n]
-        y, x = pixel // ow * stride - pad, pixel % ow * stride - pad
-        first, last = max(0, -x), min(size, width - x)
-        run = (last - first) * c
-        for ky in range(max(0, -y), min(size, h - y)):
-            a, r = ((y + ky) * width + x + first) * c, (ky * size + first) * c
-            sums, taps = out[a : a + run], kernel[r : r + run]
-            for t in range(run):
-                sums[t] = i32(i32(sums[t]) + i32(v * i32(taps[t])))
-
-
-@jit
-def transposed_conv_wide(turned, values, out, geo):
-    """The same in 64-bit lanes, out int64[n_pre]."""
-    h, width, c, ow, n = geo[0], geo[1], geo[2], geo[4], geo[5]
-    size, stride, pad = geo[6], geo[7], geo[8]
-    for j in range(out.shape[0]):
-        out[j] = 0
-    for i in range(values.shape[0]):
-        v = i64(values[i])
-        if v == 0:
-            continue
-        pixel = i // n
-        y, x = pixel // ow * stride - pad, pixel % ow * stride - pad
-        first, last = max(0, -x), min(size, width - x)
-        for ky in range(max(0, -y), min(size, h - y)):
-            a, r = ((y + ky) * width + x + first) * c, (ky * size + first) * c
-            for t in range((last - first) * c):
-                out[a + t] += v * i64(turned[i - pixel * n, r + t])
-
-
-@jit
-def transposed_conv_twin(turned, values, out, geo):
-    """The float twin of transposed_conv, neurons ascending."""
-    h, width, c, ow, n = geo[0], geo[1], geo[2], geo[4], geo[5]
-    size, stride, pad = geo[6], geo[7], geo[8]
-    for j in range(out.shape[0]):
-        out[j] = 0.0
-    for i in range(values.shape[0]):
-        v = f64(values[i])
-        if v == 0.0:
-            continue
-        pixel = i // n
-        y, x = pixel // ow * stride - pad, pixel % ow * stride - pad
-        first, last = max(0, -x), min(size, width - x)
-        for ky in range(max(0, -y), min(size, h - y)):
-            a, r = ((y + ky) * width + x + first) * c, (ky * size + first) * c
-            for t in range((last - first) * c):
-                out[a + t] += v * turned[i - pixel * n, r + t]
-
-
-@jit
-def round_signal(exact, m, drop, words, key, stat):
-    """m[i] = limit(SR(exact[i] / 2**drop)) in s8.7: draws and limited values counted as a circuit's."""
-    n = exact.shape[0]
-    if drop > 0:
-        fill_even(key, words)
-        stat[5] += n
-    over = 0
-    for i in range(n):
-        r = i64(words[i]) >> i64(32 - drop) if drop > 0 else i64(0)
-        s = (i64(exact[i]) + r) >> i64(drop)
-        kept = min(max(s, i64(-128)), i64(127))
-        over += s != kept
-        m[i] = i32(kept)
-    stat[6] += over

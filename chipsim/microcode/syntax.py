@@ -24,7 +24,20 @@ from chipsim.microcode.source import Source
 
 # where a rule's third factor comes from unless the experiment says otherwise
 CIRCUITS = ("readout", "classifier", "targets", "transport", "broadcast", "contrast", "reward")
-KEYWORDS = ("rule", "circuit", "param", "const", "in", "table", "pre", "post", "syn", "layer", "temp", "history")
+KEYWORDS = (
+    "rule",
+    "circuit",
+    "param",
+    "const",
+    "in",
+    "table",
+    "pre",
+    "post",
+    "syn",
+    "layer",
+    "temp",
+    "history",
+)
 READABLE = {
     "NAME": "a name",
     "NUMBER": "a number",
