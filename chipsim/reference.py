@@ -17,6 +17,7 @@ from chipsim.microcode.products import run_products
 from chipsim.microcode.reach import Clock, Wiring, reach_of
 from chipsim.plan import NO_TARGET, ConnectionPlan, LayerPlan, Plan
 from chipsim.reference_circuits import third_factors
+from chipsim.reference_maps import fire_pool
 from chipsim.reference_neurons import NeuronKeys, add, deliver, fire
 from chipsim.state import LAYER_COUNTS, State
 
@@ -196,7 +197,10 @@ class _Run:
 
     def _phase(self, phase: str, layer: LayerPlan, clock: Clock) -> None:
         incoming = [self.plan.connections[c] for c in layer.incoming]
-        if phase == "deliver":
+        if layer.kind == "pool":
+            if phase == "fire":
+                fire_pool(self.plan, layer, self.state, clock.ts, len(self.group))
+        elif phase == "deliver":
             for c in incoming:
                 deliver(self.plan, c, self.state, self.wirings[c.index], clock.ts)
         elif phase == "fire":
