@@ -111,9 +111,10 @@ def bin_recordings(
 
 
 def _microseconds(bin_ms: float) -> int:
-    bin_us = round(float(bin_ms) * 1000)
+    known = isinstance(bin_ms, (int, float, np.integer, np.floating)) and not isinstance(bin_ms, bool)
+    bin_us = round(bin_ms * 1000) if known and 0 < bin_ms < 1e9 else 0
     if bin_us < 1 or abs(bin_us - bin_ms * 1000) > 1e-6:
-        raise DataError(f"bin_ms is {bin_ms}, not a whole number of microseconds above 0")
+        raise DataError(f"bin_ms is {bin_ms!r}, not a whole number of microseconds above 0")
     return bin_us
 
 
