@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from chipsim import hdf5
 from chipsim.data import binned
 from chipsim.data.sets import shd, ssc
 from chipsim.data.shelf import check_set
@@ -175,13 +176,15 @@ def test_cut_off_files_are_refused(folder, keep):
         shd.load(folder)
 
 
-def test_no_flipped_byte_crashes(folder, tonic):
+@pytest.mark.slow
+def test_no_flipped_byte_crashes_or_hangs(folder, tonic, monkeypatch):
+    monkeypatch.setattr(hdf5, "_SECONDS", 5)
     path = folder / "shd/shd_train.h5"
     whole, r = path.read_bytes(), np.random.default_rng(3)
     outcomes = {"read": 0, "refused": 0}
-    for _ in range(60):
+    for _ in range(20):
         damaged = bytearray(whole)
-        for place in r.integers(0, len(whole), 4):
+        for place in r.integers(0, len(whole), 6):
             damaged[int(place)] ^= int(r.integers(1, 256))
         path.write_bytes(damaged)
         try:
@@ -191,6 +194,20 @@ def test_no_flipped_byte_crashes(folder, tonic):
         except DataError:
             outcomes["refused"] += 1
     assert min(outcomes.values()) > 0
+
+
+@pytest.mark.parametrize("end", ["os.abort()", "time.sleep(60)", "sys.exit(1)"])
+def test_a_crash_of_the_library_is_a_refusal(folder, tmp_path, monkeypatch, end):
+    """In place of a file that crashes this version of HDF5: an h5py that ends the child process."""
+    (tmp_path / "fake").mkdir()
+    (tmp_path / "fake/h5py.py").write_text(f"import os, sys, time\n{end}\n")
+    monkeypatch.syspath_prepend(tmp_path / "fake")
+    monkeypatch.setattr(hdf5, "_SECONDS", 3)
+    reason = "not read after 3 s" if "sleep" in end else "the process that read it ended with"
+    with pytest.raises(
+        DataError, match=r"shd_train\.h5: no readable HDF5 file, cut off or damaged: " + reason
+    ):
+        shd.load(folder)
 
 
 def elsewhere(folder, tmp_path):

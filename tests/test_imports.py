@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 # From the ground up: a module imports from lines before its own, or from its own folder.
 ORDER = """
-    version errors library fixed noise chip microcode neurons synapses network plan
+    version errors library hdf5 fixed noise chip microcode neurons synapses network plan
     third_factor mapping state data reference_neurons reference_circuits reference conformance compile
     energy ledger report probes simulator float_twin baseline calibrate plot train settings progress
     run_folder experiment outcome stored figures supervised cli __main__

@@ -13,11 +13,19 @@ from typing import Any
 
 import numpy as np
 
-from chipsim.data import hdf5
+from chipsim import hdf5
 from chipsim.data.folder import regular_file
 from chipsim.data.recordings import Recordings
 from chipsim.data.tonic_door import local
 from chipsim.errors import DataError
+
+COLUMNS = (
+    hdf5.Column("labels", "iu"),
+    hdf5.Column("spikes/times", "f", ragged=True),
+    hdf5.Column("spikes/units", "iu", ragged=True),
+    hdf5.Column("extra/speaker", "iu"),
+    hdf5.Column("extra/keys", "SOU"),
+)
 
 
 class Reader:
@@ -60,16 +68,10 @@ def load_part(reader: Reader, file: str, classes: int, *, channels: int, first: 
     Raises DataError for a file that is damaged, has another layout or refers to other files.
     """
     path = regular_file(reader.home, reader.home / file)
-    with hdf5.opened(path) as opened:
-        columns = {
-            "labels": hdf5.column(opened, "labels", "iu", path),
-            "spikes/times": hdf5.column(opened, "spikes/times", "f", path, ragged=True),
-            "spikes/units": hdf5.column(opened, "spikes/units", "iu", path, ragged=True),
-            "extra/speaker": hdf5.column(opened, "extra/speaker", "iu", path),
-        }
-        hdf5.column(opened, "extra/keys", "SOU", path)  # tonic reads it
-        n = hdf5.same_length(columns, path)
-        labels, speakers = columns["labels"][()], columns["extra/speaker"][()]
+    with hdf5.opened(path, COLUMNS) as opened:
+        opened.pop("extra/keys")  # the names of the classes, for tonic
+        n = hdf5.same_length(opened, path)
+        labels, speakers = opened["labels"][()], opened["extra/speaker"][()]
     if not n:
         raise DataError("no recordings", where=str(path))
     wrong = (labels < 0) | (labels >= classes)
