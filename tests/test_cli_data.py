@@ -15,7 +15,17 @@ def test_list_has_a_line_for_every_file_of_sets(chipsim):
     done = chipsim("data", "list")
     lines = dict(line.split(None, 1) for line in done.out.splitlines())
     assert done.status == 0 and lines["nmnist"].startswith("N-MNIST: ")
-    assert {"mnist", "nmnist", "shd", "ssc", "dvs_gesture", "cifar10_dvs"} <= set(lines)
+    assert {
+        "mnist",
+        "nmnist",
+        "shd",
+        "ssc",
+        "dvs_gesture",
+        "cifar10_dvs",
+        "ecg_qtdb",
+        "braille",
+        "fsdd",
+    } <= set(lines)
     assert json.loads(chipsim("data", "list", "--json").out)["data"] == lines
 
 
@@ -35,7 +45,7 @@ def test_check_of_an_empty_folder_says_what_goes_where(chipsim, here, name):
     assert f"goes to  {here / name}" in done.out and "get it   " in done.out
 
 
-@pytest.mark.parametrize("name", ["mnist", "nmnist", "dvs128_gesture_10"])
+@pytest.mark.parametrize("name", ["mnist", "nmnist", "dvs128_gesture_10", "ecg_qtdb", "braille", "fsdd"])
 def test_check_of_real_sets(data_dir, chipsim, name):
     if name == "nmnist":
         pytest.importorskip("tonic.io")

@@ -7,7 +7,7 @@ from chipsim.data.events import Events
 from chipsim.data.idx import load_idx_folder
 from chipsim.data.images import Images, Parts
 from chipsim.data.recordings import Recording, RecordingParts, Recordings
-from chipsim.data.sets.nmnist import load as load_nmnist
+from chipsim.data.sets.nmnist import load_nmnist
 from chipsim.data.split import epoch_order, hold_out, split_three, stratified
 
 __all__ = [

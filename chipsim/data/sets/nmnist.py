@@ -55,7 +55,7 @@ _MOST_OVERFLOWS = 1024  # 8 s; tonic adds each to all later events, so a file of
 _MOST_BYTES = 1 << 24  # 3.4 million events; a recording has about 4,000
 
 
-def load(folder: str | Path | None) -> RecordingParts:
+def load_nmnist(folder: str | Path | None) -> RecordingParts:
     """Training and test recordings in DIR (or DIR/nmnist); nothing is read before it is asked for.
 
     Raises DataError where folders are missing, a file's name is no number, or a link leads out.
@@ -120,3 +120,6 @@ def _number(path: Path) -> int:
     if not (path.stem.isascii() and path.stem.isdigit() and len(path.stem) <= 7):
         raise DataError("its name is no number (00001.bin, ...)", where=str(path))
     return int(path.stem)
+
+
+load = load_nmnist  # the name under which chipsim/data/shelf.py looks for it
