@@ -78,7 +78,7 @@ def test_check_reads_a_sample_and_tells_what_is_missing(folder, aedat):
     assert [text for kind, text in check.rows if kind == "missing"] == [
         "cat/  1000 files .aedat4, from cat.zip in CIFAR10DVS.zip"
     ]
-    with pytest.raises(DataError, match="no folder cat\n  remedy: put airplane/"):
+    with pytest.raises(DataError, match="no folder cat\n  remedy: give .* holds airplane/"):
         cifar10_dvs.load(folder / "CIFAR10DVS")
 
 

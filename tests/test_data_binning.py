@@ -102,6 +102,18 @@ def test_a_sensor_of_one_row_and_one_polarity():
     assert binned([one], 1, 1, downsample=5).axon.tolist() == [0, 139]
 
 
+def test_channels_equal_tonics_frames():
+    transforms = pytest.importorskip("tonic.transforms")
+    r = np.random.default_rng(2)
+    events = np.empty(500, [("t", np.int64), ("x", np.int64), ("p", np.int64)])
+    events["t"], events["x"], events["p"] = np.sort(r.integers(0, 50_000, 500)), r.integers(0, 20, 500), 1
+    one = Recording(events, 0, (20, 1, 1), "made")
+    frame = transforms.ToFrame((20, 1, 1), time_window=5000, start_time=0, end_time=50_000)
+    ours = binned([one], 5, 10, graded=True).to_dense()[0]
+    assert np.array_equal(ours, binned([one], None, 10, transforms=[frame], graded=True).to_dense()[0])
+    assert np.array_equal(ours, frame(events.copy())[:, 0]) and (events["p"] == 1).all()
+
+
 def test_refusals():
     good = recording([(0, 0, 0, 0)])
     with pytest.raises(DataError, match=r"^bin_ms is 0\.0001, not a whole number of microseconds above 0$"):

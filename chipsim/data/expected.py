@@ -78,7 +78,11 @@ class DataSet:
     @property
     def remedy(self) -> str:
         """What to put where, in one line."""
-        return f"put {', '.join(file.path for file in self.files)} into DIR/{self.name}; from {self.source}"
+        files = ", ".join(file.path for file in self.files)
+        return (
+            f"give (--data DIR) a folder with {self.name}/ that holds {files}; from {self.source}; "
+            f"`chipsim data check {self.name} DIR` tells what is missing"
+        )
 
     @property
     def marks(self) -> tuple[str, ...]:

@@ -33,6 +33,7 @@ REFUSED = {
 }
 _HEAD = 1 << 16  # bytes searched for the end of a text header
 _MOST_BYTES = 1 << 31
+_MOST_COLUMNS = 1 << 20  # of ST-MNIST; a recording has a few thousand
 _ATIS = (304, 240, 2)
 _GENERATIONS = {
     "gen3": (640, 480, 2),
@@ -165,6 +166,8 @@ def _mat(path: Path) -> tuple[np.ndarray, Sensor]:
             raise DataError(
                 f"spiketrain is {kind} {shape}, not double (101, n) as in ST-MNIST", where=str(path)
             )
+        if shape[1] > _MOST_COLUMNS:
+            raise DataError(f"spiketrain has {shape[1]} columns; limit {_MOST_COLUMNS}", where=str(path))
         train = loadmat(path, variable_names=["spiketrain"])["spiketrain"]
     except DataError:
         raise
