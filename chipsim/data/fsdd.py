@@ -73,6 +73,7 @@ class Waves:
     speakers: tuple[str, ...]
     index: np.ndarray
     files: Mapping[str, str]
+    classes: int = CLASSES
 
     def __len__(self) -> int:
         return len(self.labels)
