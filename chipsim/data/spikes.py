@@ -67,8 +67,8 @@ class Spikes:
         """Spikes from (frame, channel, frames) of each recording."""
         start = np.cumsum([0, *(len(frame) for frame, _, _ in pieces)])
         none = np.zeros(0, np.int32)
-        frame = np.concatenate([none, *(frame for frame, _, _ in pieces)])
-        channel = np.concatenate([none, *(channel for _, channel, _ in pieces)])
+        frame = np.concatenate([none, *(checks.integers("frame", frame) for frame, _, _ in pieces)])
+        channel = np.concatenate([none, *(checks.integers("channel", channel) for _, channel, _ in pieces)])
         frames = np.array([frames for _, _, frames in pieces], np.int32)
         return cls(channels, frame_ms, start, frame, channel, frames)
 
