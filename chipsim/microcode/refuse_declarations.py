@@ -69,12 +69,12 @@ def per_context_owner(program: Program, at: Source) -> None:
 
 
 def publish_owner(program: Program, at: Source) -> None:
-    """`publish` on anything but a post register."""
+    """`publish` on anything but a pre or post register."""
     for r in program.registers:
-        if r.publish and (r.owner != "post" or r.temp):
+        if r.publish and (r.owner not in ("pre", "post") or r.temp):
             at.fail(
                 r.line,
-                f"'{r.name}' cannot be published: only a post register can",
+                f"'{r.name}' cannot be published: only a pre or post register can",
                 word="publish",
                 remedy="declare `post NAME : FORMAT publish` and write it",
             )
@@ -189,6 +189,17 @@ def table_argument(program: Program, at: Source) -> None:
                 word=t.argument,
                 remedy="name an input or register",
             )
+
+
+def circuit_use(program: Program, at: Source) -> None:
+    """A circuit named by a rule that reads no signal."""
+    if program.circuit and not any(x.source.startswith(("third_factor", "reward")) for x in program.inputs):
+        at.fail(
+            program.circuit_line,
+            f"circuit {program.circuit}, but no input reads a third factor",
+            column=1,
+            remedy="declare `in m from third_factor`, or delete the line",
+        )
 
 
 def history_name(program: Program, at: Source) -> None:
