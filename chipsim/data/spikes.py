@@ -98,6 +98,13 @@ class Spikes:
         part = slice(self.start[k], self.start[k + 1])
         return self.frame[part] * (self.frame_ms / 1000), self.channel[part]
 
+    def reversed(self) -> Spikes:
+        """The same spikes with the channels in reverse order: a control for comparisons."""
+        channel = self.channels - 1 - self.channel
+        order = np.lexsort((channel, self.frame, self.owner))
+        columns = (self.start, self.frame[order], channel[order], self.frames)
+        return Spikes(self.channels, self.frame_ms, *columns)
+
     def events(self, n_steps: int, step_ms: float, delays: Sequence[int] = (0,)) -> Events:
         """Input events: a channel that fires in a step, however often, gives one event.
 
