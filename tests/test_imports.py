@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ORDER = """
     version errors library fixed noise chip microcode neurons synapses network plan
     third_factor mapping state data reference_neurons reference_circuits reference conformance compile
-    energy ledger report probes simulator float_twin baseline calibrate plot train settings progress
+    open_loop energy ledger report probes simulator float_twin baseline calibrate plot train settings progress
     run_folder experiment outcome stored figures supervised cli __main__
 """.split()
 FORBIDDEN_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve"}
