@@ -37,12 +37,14 @@ class ExperimentSettings(BaseModel):
         return formats
 
 
-def make_settings(model: type[BaseModel], assignments: Iterable[str]) -> BaseModel:
-    """The settings of `model` after `key=value` texts, in order.
+def make_settings(
+    model: type[BaseModel], assignments: Iterable[str], base: dict[str, Any] | None = None
+) -> BaseModel:
+    """The settings of `model`: its defaults, `base` (a preset, typed), then `key=value` texts in order.
 
     Raises SettingError for an unknown key, a key given twice, or a value outside its type.
     """
-    chosen: dict[str, Any] = {}
+    chosen = _based(model, base or {})
     seen: set[str] = set()
     for text in assignments:
         key, value = parse_assignment(text)
@@ -62,6 +64,11 @@ def make_settings(model: type[BaseModel], assignments: Iterable[str]) -> BaseMod
         if not _finite(getattr(settings, field)):
             raise SettingError(f"setting '{field}' is not finite", remedy="give a finite value")
     return settings
+
+
+def _based(model: type[BaseModel], base: dict[str, Any]) -> dict[str, Any]:
+    """A preset by field name; it may hold whole dictionaries."""
+    return {_place(model, key)[0]: value for key, value in base.items()}
 
 
 def parse_assignment(text: str) -> tuple[str, str]:

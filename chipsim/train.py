@@ -1,4 +1,4 @@
-"""Present, learn, score: supervised training of networks with local readouts.
+"""Present, learn, score: supervised training of networks whose layers vote for a class.
 
 Training, validation and test are kept apart: every choice is made on validation, the test split is
 read once, after the last epoch. The float twin is trained beside the integer network on the same
@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from chipsim.data.encode import Encoder, encode
-from chipsim.data.images import Images, Parts
+from chipsim.data.images import Parts
+from chipsim.data.samples import Samples
 from chipsim.data.split import epoch_order
+from chipsim.feed import feed, silent_labels
 from chipsim.simulator import Simulator
 
 CHUNK = 4096  # samples encoded at a time
@@ -26,67 +27,88 @@ class Schedule:
     """How long and how fast: the rate shift of epoch e (from 1) is rate + steps[e - 1].
 
     steps    added to the rate's shift, one per epoch; the last holds for further epochs
+    offsets  added to the rate's shift of a rule or of a connection, by its name
     """
 
     epochs: int
     rate: int
     steps: Sequence[int] = (0,)
+    offsets: Mapping[str, int] = field(default_factory=dict)
 
     def shift(self, epoch: int) -> int:
         """The shift of an epoch, counted from 1."""
         return self.rate + self.steps[min(epoch, len(self.steps)) - 1]
 
 
-def scores(outputs: Mapping, readouts: Sequence[str] | None = None) -> np.ndarray:
-    """Sum of the readouts' potentials [n, classes]: every local readout votes."""
-    chosen = readouts or list(outputs["potentials"])
-    return sum(outputs["potentials"][name].astype(np.float64) for name in chosen)
+def scores(sim: Simulator, outputs: Mapping, votes: Sequence[str] | None = None) -> np.ndarray:
+    """Votes added up, float64[n, classes]: potentials of integrators, total charge (spikes times
+    threshold plus what is left on the membrane) of spiking classifiers. Default: all integrators."""
+    total = 0
+    for name in votes or list(outputs["potentials"]):
+        if name in outputs["potentials"]:
+            total = total + outputs["potentials"][name].astype(np.float64)
+        else:
+            threshold = sim.state[f"l{sim.plan.layer(name).index}_thr"].astype(np.float64)
+            total = total + outputs["counts"][name] * threshold + outputs["membranes"][name]
+    return total
 
 
-def accuracy(outputs: Mapping, labels: np.ndarray) -> float:
-    """Share of samples whose largest summed potential is the label's (ties: the lowest class)."""
-    return float((scores(outputs).argmax(axis=1) == labels).mean())
+def accuracy(
+    sim: Simulator, outputs: Mapping, labels: np.ndarray, votes: Sequence[str] | None = None
+) -> float:
+    """Share of samples whose largest summed vote is the label's (ties: the lowest class)."""
+    return float((scores(sim, outputs, votes).argmax(axis=1) == labels).mean())
 
 
-def set_rate(sim: Simulator, shift: int) -> None:
+def set_rate(sim: Simulator, shift: int, offsets: Mapping[str, int] | None = None) -> None:
     """Set the parameter `rate` of every rule that has one."""
+    offsets = offsets or {}
     for c in sim.plan.connections:
         if c.program and any(p.name == "rate" for p in c.program.params):
-            sim.set_param(c.name, "rate", shift)
+            more = offsets.get(c.name, offsets.get(c.program.name, 0))
+            sim.set_param(c.name, "rate", shift + more)
 
 
 def learn_epoch(
     sim: Simulator,
-    images: Images,
-    encoder: Encoder,
+    samples: Samples,
     epoch: int,
     on_block: Callable[[int, int], None] | None = None,
+    votes: Sequence[str] | None = None,
 ) -> float:
-    """One pass over the images in the epoch's order; returns the accuracy while learning.
+    """One pass over the samples in the epoch's order; returns the accuracy while learning.
 
     Rate codes get new phases (or draws) in every epoch: the same image is never the same spikes twice.
     """
-    order = epoch_order(len(images.labels), sim.plan.seed, epoch)
-    right = 0
+    order = epoch_order(len(samples), sim.plan.seed, epoch)
+    right = seen = 0
     for lo in range(0, len(order), CHUNK):
         part = order[lo : lo + CHUNK]
-        events = encode(images, encoder, part, epoch=epoch)
+        labels = np.asarray(samples.labels)[part]
+        shown = feed(sim, samples.events(part, epoch), labels)
 
-        def report(done: int, total: int, lo: int = lo) -> None:
+        def report(done: int, total: int, lo: int = lo, size: int = len(part)) -> None:
             if on_block:
-                on_block(lo + done, len(order))
+                on_block(lo + done * size // total, len(order))
 
-        outputs = sim.present(events, images.labels[part], on_block=report)
-        right += int((scores(outputs).argmax(axis=1) == images.labels[part]).sum())
-    return right / len(order)
+        outputs = sim.present(shown.events, shown.labels, order=shown.order, on_block=report)
+        named = _final(shown.labels[shown.order[shown.kept]])
+        right += int((scores(sim, outputs, votes)[shown.kept].argmax(axis=1) == named).sum())
+        seen += len(named)
+    return right / max(1, seen)
 
 
-def evaluate(sim: Simulator, images: Images, encoder: Encoder, threads: int = 1) -> tuple[dict, dict]:
-    """Outputs of all images with learning off, and the counters of doing so."""
+def _final(labels: np.ndarray) -> np.ndarray:
+    """A sample's label: of its last step where there is one per step."""
+    return labels if labels.ndim == 1 else labels[:, -1]
+
+
+def evaluate(sim: Simulator, samples: Samples, threads: int = 1) -> tuple[dict, dict]:
+    """Outputs of all samples with learning off, and the counters of doing so."""
     outputs, counters = [], None
-    for lo in range(0, len(images.labels), CHUNK):
-        index = np.arange(lo, min(lo + CHUNK, len(images.labels)))
-        out, count = sim.evaluate(encode(images, encoder, index), threads=threads)
+    for lo in range(0, len(samples), CHUNK):
+        index = np.arange(lo, min(lo + CHUNK, len(samples)))
+        out, count = sim.evaluate(silent_labels(sim, samples.events(index)), threads=threads)
         outputs.append(out)
         counters = count if counters is None else {k: counters[k] + v for k, v in count.items()}
     joined = {
@@ -99,30 +121,31 @@ def evaluate(sim: Simulator, images: Images, encoder: Encoder, threads: int = 1)
 def train(
     sim: Simulator,
     parts: Parts,
-    encoder: Encoder,
     schedule: Schedule,
     *,
     label: str = "",
     threads: int = 1,
     progress: object = None,
     on_epoch: Callable[[dict], None] | None = None,
+    votes: Sequence[str] | None = None,
 ) -> list[dict]:
     """Train for the schedule's epochs; one row per epoch with validation accuracy and times.
 
-    The test split is not touched. Rows: epoch, learning (accuracy while learning), validation,
-    rate, wall_s, cpu_s (of the learning pass, encoding included).
+    parts holds `Samples`; its test split is not touched. Rows: epoch, learning (accuracy while
+    learning), validation, rate, wall_s, cpu_s (of the learning pass, encoding included).
     """
     rows = []
     if progress:
         progress.phase(label)
     for epoch in range(1, schedule.epochs + 1):
-        set_rate(sim, schedule.shift(epoch))
+        set_rate(sim, schedule.shift(epoch), schedule.offsets)
         wall, cpu = time.perf_counter(), time.process_time()
 
         tick = _ticker(progress, sim, epoch) if progress else None
-        learning = learn_epoch(sim, parts.train, encoder, epoch, tick)
+        learning = learn_epoch(sim, parts.train, epoch, tick, votes)
         spent = {"wall_s": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu}
-        valid = accuracy(evaluate(sim, parts.validation, encoder, threads)[0], parts.validation.labels)
+        outputs = evaluate(sim, parts.validation, threads)[0]
+        valid = accuracy(sim, outputs, _final(np.asarray(parts.validation.labels)), votes)
         row = {"epoch": epoch, "learning": learning, "validation": valid, "rate": schedule.shift(epoch)}
         row |= spent
         rows.append(row)

@@ -30,11 +30,11 @@ from pathlib import Path
 import numpy as np
 from pydantic import Field
 
-from chipsim.calibrate import calibrate_logits, calibrate_thresholds
 from chipsim.chip import load_chip
 from chipsim.data.builtin import digits
-from chipsim.data.encode import Encoder, encode
+from chipsim.data.encode import Encoder
 from chipsim.data.images import Images, Parts
+from chipsim.data.samples import Encoded
 from chipsim.data.split import split_three
 from chipsim.errors import SettingError
 from chipsim.experiment import Context
@@ -46,8 +46,8 @@ from chipsim.outcome import add_counters, begin, outcome
 from chipsim.plot import rounding_noise, save
 from chipsim.settings import ExperimentSettings
 from chipsim.simulator import Simulator
-from chipsim.supervised import CALIBRATION, SupervisedSettings, simulator
-from chipsim.train import Schedule, accuracy, evaluate, learn_epoch, set_rate
+from chipsim.stacks import Choice, StackSettings, calibrate, first, score, simulator
+from chipsim.train import Schedule, learn_epoch, set_rate
 
 RULES = ("decolle",)
 CHIPS = ("ideal",)
@@ -99,8 +99,9 @@ def run(context: Context) -> dict:
         )
     images = digits() if settings.limit is None else digits().take(np.arange(settings.limit))
     context.out.note(data={images.name: images.sha256})
-    widest = replace(context, settings=own_settings(settings, max(settings.bits)))
-    begin(context, simulator(widest, images.n_pixels, images.classes), copies=4 * len(settings.bits))
+    widest = own_settings(settings, max(settings.bits))
+    sim = simulator(widest, Choice.of(context), images.n_pixels, images.classes)
+    begin(context, sim, copies=4 * len(settings.bits))
     results, twins, sims = trainings(context, images)
     direct = {kind: rectangle(context, kind) for kind in settings.noises}
     save(rounding_noise(results, twin=float(np.mean(twins))), context.out.figure("rounding_noise.png"))
@@ -127,13 +128,13 @@ def trainings(
     sims: dict[str, Simulator] = {}
     twins: list[float] = []
     for k in range(settings.seeds):
-        parts = split_three(images, context.seed + k)
+        parts = encoded(split_three(images, context.seed + k), context.seed + k)
         for label, kind, rule in kinds(context):
             for bits in settings.bits:
                 name = f"{label}, {bits} bits"
                 context.progress.phase(f"seed {context.seed + k}: {name}")
                 sim = trained(context, parts, context.seed + k, kind, rule, bits)
-                results.setdefault(label, {}).setdefault(bits, []).append(score(sim, parts, context.seed + k))
+                results.setdefault(label, {}).setdefault(bits, []).append(tested(sim, parts))
                 context.out.metric(
                     kind=label, bits=bits, seed=context.seed + k, test=results[label][bits][-1]
                 )
@@ -142,7 +143,7 @@ def trainings(
                 sims[name] = sim
         context.progress.phase(f"seed {context.seed + k}: float twin")
         twin = trained(context, parts, context.seed + k, "lane", context.rule, max(settings.bits), twin=True)
-        twins.append(score(twin, parts, context.seed + k))
+        twins.append(tested(twin, parts))
     return results, twins, sims
 
 
@@ -168,14 +169,15 @@ def rounded_to_nearest(context: Context) -> Path:
     return path
 
 
-def encoder_of(seed: int) -> Encoder:
+def encoded(parts: Parts, seed: int) -> Parts:
     """20 steps of regular spikes."""
-    return Encoder(steps=20, seed=seed)
+    encoder = Encoder(steps=20, seed=seed)
+    return Parts(*(Encoded(part, encoder) for part in (parts.train, parts.validation, parts.test)))
 
 
-def own_settings(settings: Settings, bits: int) -> SupervisedSettings:
+def own_settings(settings: Settings, bits: int) -> StackSettings:
     """The settings of the network that every training shares."""
-    return SupervisedSettings.model_validate({"hidden": settings.hidden, "weight.bits": bits, **NETWORK})
+    return StackSettings.model_validate({"hidden": settings.hidden, "weight.bits": bits, **NETWORK})
 
 
 def trained(
@@ -184,27 +186,22 @@ def trained(
     """One network, calibrated on training samples and trained for all epochs."""
     settings = context.settings
     own = own_settings(settings, bits)
-    sim = simulator(
-        replace(context, settings=own, seed=seed, noise=kind, rule=rule),
-        parts.train.n_pixels,
-        parts.train.classes,
-    )
-    few = encode(parts.train, encoder_of(seed), np.arange(min(CALIBRATION, len(parts.train))))
-    calibrate_thresholds(sim, few, own.activity)
-    calibrate_logits(sim, few, own.spread)
+    choice = replace(Choice.of(context), seed=seed, noise=kind, rule=rule)
+    sim = simulator(own, choice, parts.train.n_axons, parts.train.classes)
+    calibrate(sim, own, parts.train.events(first(parts)))
     sim = twin_of(sim) if twin else sim
     slow = settings.epochs - settings.epochs // 3
     schedule = Schedule(settings.epochs, settings.rate, (0,) * slow + (1,))
     for epoch in range(1, settings.epochs + 1):
         set_rate(sim, schedule.shift(epoch))
-        share = learn_epoch(sim, parts.train, encoder_of(seed), epoch)
+        share = learn_epoch(sim, parts.train, epoch)
         context.progress.tick(epoch, settings.epochs, accuracy=share)
     return sim
 
 
-def score(sim: Simulator, parts: Parts, seed: int) -> float:
+def tested(sim: Simulator, parts: Parts) -> float:
     """Accuracy on the test part: the only use of it."""
-    return accuracy(evaluate(sim, parts.test, encoder_of(seed))[0], parts.test.labels)
+    return score(sim, parts, names=("test",))["test"]
 
 
 def rectangle(context: Context, kind: str) -> list[dict]:

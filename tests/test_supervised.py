@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import json
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from chipsim.calibrate import calibrate_logits, calibrate_thresholds
 from chipsim.data import digits
-from chipsim.data.encode import Encoder, encode
+from chipsim.data.encode import Encoder
 from chipsim.data.idx import load_idx_folder
 from chipsim.data.images import Parts
+from chipsim.data.samples import Encoded
 from chipsim.data.split import hold_out, split_three
 from chipsim.experiment import load_experiment
 from chipsim.float_twin import twin_of
-from chipsim.supervised import (
-    SPREADS,
-    SupervisedSettings,
-    _engine_lines,
-    simulator,
-    trace_constants,
-    weight_range,
-)
+from chipsim.stacks import SPREADS, Choice, simulator, trace_constants, weight_range
+from chipsim.supervised import SupervisedSettings, _engine_lines
 from chipsim.train import Schedule, accuracy, evaluate, learn_epoch, scores, train
 
 SMALL = ("hidden=[24]", "epochs=2", "steps=10", "controls=false", "twin=false")
@@ -31,17 +25,15 @@ SMALL = ("hidden=[24]", "epochs=2", "steps=10", "controls=false", "twin=false")
 
 def built(settings: SupervisedSettings, chip: str = "ideal", n_in: int = 64, seed: int = 1):
     """The simulator of a run with these settings."""
-    names = {"rule": "decolle", "chip": chip, "noise": None, "engine": None}
-    context = SimpleNamespace(settings=settings, seed=seed, fit="refuse", strict=False, **names)
-    return simulator(context, n_in, 10)
+    return simulator(settings, Choice("decolle", chip, seed), n_in, 10)
 
 
 @pytest.fixture(scope="module")
 def parts() -> Parts:
-    """Handwritten digits, a few of them."""
+    """Handwritten digits, a few of them, as 10 steps of spikes."""
     whole = split_three(digits(), 1)
     few = (whole.train, 60), (whole.validation, 20), (whole.test, 20)
-    return Parts(*(images.take(np.arange(n)) for images, n in few))
+    return Parts(*(Encoded(images.take(np.arange(n)), Encoder(steps=10)) for images, n in few))
 
 
 def test_the_rate_of_an_epoch():
@@ -52,9 +44,9 @@ def test_the_rate_of_an_epoch():
 def test_every_readout_votes():
     potentials = {"a": np.array([[5, 4, 0]], np.int32), "b": np.array([[0, 4, 3]], np.int32)}
     outputs = {"potentials": potentials}
-    assert scores(outputs).tolist() == [[5.0, 8.0, 3.0]]
-    assert scores(outputs, ["a"]).tolist() == [[5.0, 4.0, 0.0]]
-    assert accuracy(outputs, np.array([1])) == 1.0 and accuracy(outputs, np.array([0])) == 0.0
+    assert scores(None, outputs).tolist() == [[5.0, 8.0, 3.0]]
+    assert scores(None, outputs, ["a"]).tolist() == [[5.0, 4.0, 0.0]]
+    assert accuracy(None, outputs, np.array([1])) == 1.0 and accuracy(None, outputs, np.array([0])) == 0.0
 
 
 def test_the_weight_range_holds_the_drawn_weights_and_is_a_power_of_two():
@@ -72,7 +64,7 @@ def test_traces_take_the_neurons_time_constants():
 
 def test_calibration_makes_every_layer_active_and_errors_graded(parts):
     sim = built(SupervisedSettings(hidden=(24, 12), steps=10))
-    events = encode(parts.train, Encoder(steps=10))
+    events = parts.train.events()
     calibrate_thresholds(sim, events, 1.5)
     outputs = sim.evaluate(events)[0]
     for layer in ("hidden1", "hidden2"):
@@ -85,32 +77,30 @@ def test_calibration_makes_every_layer_active_and_errors_graded(parts):
 
 def test_an_epoch_shows_new_spikes_and_evaluation_the_same(parts):
     settings = SupervisedSettings(hidden=(16,), steps=10, twin=False)
-    encoder = Encoder(steps=10)
     digests, evaluated = [], []
     for epoch in (1, 2):
         sim = built(settings)
-        learn_epoch(sim, parts.train, encoder, epoch)
+        learn_epoch(sim, parts.train, epoch)
         digests.append(sim.digest())
         fresh = built(settings)
-        evaluated.append(evaluate(fresh, parts.test, encoder)[0]["counts"]["hidden1"])
+        evaluated.append(evaluate(fresh, parts.test)[0]["counts"]["hidden1"])
     assert digests[0] != digests[1]
     assert (evaluated[0] == evaluated[1]).all()
 
 
 def test_training_reads_no_test_sample_and_the_twin_follows(parts):
     settings = SupervisedSettings(hidden=(24,), steps=10)
-    encoder = Encoder(steps=10)
     sim = built(settings)
-    calibrate_thresholds(sim, encode(parts.train, encoder), 2.0)
-    calibrate_logits(sim, encode(parts.train, encoder), 3.0)
+    calibrate_thresholds(sim, parts.train.events(), 2.0)
+    calibrate_logits(sim, parts.train.events(), 3.0)
     twin = twin_of(sim)
     blind = Parts(parts.train, parts.validation, None)
-    before = evaluate(sim, parts.train, encoder)[0]
+    before = evaluate(sim, parts.train)[0]
     for net in (sim, twin):
-        rows = train(net, blind, encoder, Schedule(6, 8))
+        rows = train(net, blind, Schedule(6, 8))
         assert [row["epoch"] for row in rows] == [1, 2, 3, 4, 5, 6]
-        after = accuracy(evaluate(net, parts.train, encoder)[0], parts.train.labels)
-        assert after > 0.65 > 0.4 > accuracy(before, parts.train.labels)
+        after = accuracy(net, evaluate(net, parts.train)[0], parts.train.labels)
+        assert after > 0.65 > 0.4 > accuracy(sim, before, parts.train.labels)
 
 
 def test_a_run_on_products_says_what_became_of_every_line(chipsim):
@@ -129,14 +119,15 @@ def test_mnist_is_learned_in_one_short_epoch(data_dir):
     """10,000 real images, one epoch, both layers alive and better than their untrained selves."""
     settings = load_experiment("mnist").settings(epochs=1)
     parts = hold_out(*load_idx_folder(data_dir / "mnist"), 1)
-    parts = Parts(parts.train.take(np.arange(10_000)), parts.validation.take(np.arange(1000)), None)
     encoder = Encoder(steps=settings.steps, max_rate=settings.max_rate, seed=1)
+    few = parts.train.take(np.arange(10_000)), parts.validation.take(np.arange(1000))
+    parts = Parts(*(Encoded(images, encoder) for images in few), None)
     sim = built(settings, n_in=784)
-    few = encode(parts.train, encoder, np.arange(64))
+    few = parts.train.events(np.arange(64))
     calibrate_thresholds(sim, few, settings.activity)
     calibrate_logits(sim, few, SPREADS["softmax"])
-    rows = train(sim, parts, encoder, Schedule(1, settings.rate))
+    rows = train(sim, parts, Schedule(1, settings.rate))
     assert rows[-1]["validation"] > 0.89
-    outputs = evaluate(sim, parts.validation, encoder)[0]
+    outputs = evaluate(sim, parts.validation)[0]
     for name in ("hidden1.readout", "hidden2.readout"):
         assert (outputs["potentials"][name].argmax(axis=1) == parts.validation.labels).mean() > 0.86

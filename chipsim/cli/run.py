@@ -65,14 +65,17 @@ def run(
     check_choice("--noise", noise, NOISES)
     _use_threads(threads)
     from chipsim.experiment import choose_rule, default_chip, load_experiment
+    from chipsim.presets import preset
     from chipsim.run_folder import load_run
-    from chipsim.settings import make_settings
+    from chipsim.settings import make_settings, parse_assignment
 
     loaded = load_experiment(experiment)
+    chosen = choose_rule(loaded, rule)
+    form = dict(map(parse_assignment, sets or ())).get("form", "")
     options = {
-        "settings": make_settings(loaded.settings, sets or ()),
+        "settings": make_settings(loaded.settings, sets or (), preset(loaded.path, chosen, form)),
         "chip": default_chip(loaded, chip),
-        "rule": choose_rule(loaded, rule),
+        "rule": chosen,
         "seed": seed,
         "data": _folder(data),
         "start": load_run(from_) if from_ else None,

@@ -27,6 +27,7 @@ CHECKS = (
     declarations.table_steps,
     declarations.table_shape,
     declarations.table_argument,
+    declarations.circuit_use,
     declarations.history_name,
     lines.unknown_name,
     lines.read_only,

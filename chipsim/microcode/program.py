@@ -148,6 +148,8 @@ class Program:
     history: tuple[tuple[str, ...], int] = ((), 0)  # names, depth
     header: str = ""  # the leading comment
     products: tuple[ProductLine, ...] = ()  # on_products, in file order
+    circuit: str = ""  # the third factor the rule is made for
+    circuit_line: int = 0
 
 
 # ---------------------------------------------------------------- bound

@@ -191,6 +191,17 @@ def table_argument(program: Program, at: Source) -> None:
             )
 
 
+def circuit_use(program: Program, at: Source) -> None:
+    """A circuit named by a rule that reads no signal."""
+    if program.circuit and not any(x.source.startswith(("third_factor", "reward")) for x in program.inputs):
+        at.fail(
+            program.circuit_line,
+            f"circuit {program.circuit}, but no input reads a third factor",
+            column=1,
+            remedy="declare `in m from third_factor`, or delete the line",
+        )
+
+
 def history_name(program: Program, at: Source) -> None:
     """history of a name that is no register or input of a neuron or axon."""
     known = {n: s for n, s in symbols(program).items() if s.kind in ("register", "input") and not s.temp}

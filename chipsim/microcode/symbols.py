@@ -8,7 +8,7 @@ from chipsim.fixed import Format
 from chipsim.microcode.program import Line, Program
 
 RESERVED = (
-    "rule param const in table pre post syn layer temp history when not random min max abs sign "
+    "rule circuit param const in table pre post syn layer temp history when not random min max abs sign "
     "decay weight keep publish steps shift threshold"
 ).split()
 SIGNAL_SECTIONS = ("on_third_factor", "on_epoch", "on_replay", "on_sample_end")

@@ -22,7 +22,22 @@ from chipsim.microcode.forms import Place, read_line, read_product
 from chipsim.microcode.program import SECTIONS, Program
 from chipsim.microcode.source import Source
 
-KEYWORDS = ("rule", "param", "const", "in", "table", "pre", "post", "syn", "layer", "temp", "history")
+# where a rule's third factor comes from unless the experiment says otherwise
+CIRCUITS = ("readout", "classifier", "targets", "transport", "broadcast", "contrast", "reward")
+KEYWORDS = (
+    "rule",
+    "circuit",
+    "param",
+    "const",
+    "in",
+    "table",
+    "pre",
+    "post",
+    "syn",
+    "layer",
+    "temp",
+    "history",
+)
 READABLE = {
     "NAME": "a name",
     "NUMBER": "a number",
@@ -102,6 +117,8 @@ class _File:
         self.sections: dict[str, int] = {}
         self.filled: set[str] = set()
         self.epoch = 0
+        self.circuit = ""
+        self.circuit_line = 0
         self.history: tuple[tuple[str, ...], int] = ((), 0)
         self.history_line = 0
         self.declared: dict[str, list] = {k: [] for k in ("register", "const", "param", "input", "table")}
@@ -216,11 +233,27 @@ def _declaration(file: _File, code: str, line: int) -> None:
         at.fail(
             line, "the file does not begin with its rule line", column=1, remedy="write `rule NAME` first"
         )
+    if tree.data == "circuit":
+        _circuit(file, str(tree.children[0]), line)
+        return
     if tree.data == "history":
         _history(file, tree, line)
         return
     kind, item = declaration(tree, at, line)
     file.declared[kind].append(item)
+
+
+def _circuit(file: _File, name: str, line: int) -> None:
+    if file.circuit:
+        file.at.fail(line, f"a second circuit; the first stands in line {file.circuit_line}", column=1)
+    if name not in CIRCUITS:
+        file.at.fail(
+            line,
+            f"unknown circuit '{name}'{did_you_mean(name, CIRCUITS)}",
+            word=name,
+            remedy=f"circuits: {', '.join(CIRCUITS)}",
+        )
+    file.circuit, file.circuit_line = name, line
 
 
 def _history(file: _File, tree: Tree, line: int) -> None:
@@ -264,4 +297,6 @@ def _program(file: _File) -> Program:
         history=file.history,
         header="\n".join(row[1:].strip() for row in header.splitlines()),
         products=tuple(file.products),
+        circuit=file.circuit,
+        circuit_line=file.circuit_line,
     )

@@ -1,0 +1,51 @@
+"""Settings that a rule is known to work with: `EXPERIMENT.toml` beside `EXPERIMENT.py`.
+
+    [ell_chip.chip]
+    rate = 9
+    circuit = "classifier"
+
+A table is RULE.FORM with keys as for --set. A run takes the first form of its rule, or the one asked
+for (`--set form=paper`); --set goes on top. Rules without a table run on the experiment's defaults.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from chipsim.errors import SettingError, did_you_mean
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+def forms(experiment: Path) -> dict[str, dict[str, dict[str, Any]]]:
+    """{rule: {form: settings}} of an experiment's file; empty where it has none."""
+    path = experiment.with_suffix(".toml")
+    if not path.exists():
+        return {}
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingError(f"no TOML: {error}", where=str(path), remedy="correct that line") from None
+
+
+def preset(experiment: Path, rule: str | None, form: str = "") -> dict[str, Any]:
+    """Settings of a rule's form, `form` itself among them; {} where nothing is known of the rule.
+
+    Raises SettingError for a form that the rule does not have.
+    """
+    known = forms(experiment).get(Path(rule).stem if rule else "", {})
+    if not form:
+        form = next(iter(known), "")
+    elif form not in known:
+        listed = ", ".join(known) or "none"
+        raise SettingError(
+            f"rule '{rule}' has no form '{form}'{did_you_mean(form, known)}",
+            where=str(experiment.with_suffix(".toml")),
+            remedy=f"forms: {listed}",
+        )
+    return {"form": form, **known[form]} if known else {}
