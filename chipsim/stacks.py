@@ -92,6 +92,14 @@ class Choice:
         return cls(**{name: getattr(context, name) for name in cls.__dataclass_fields__})
 
 
+def own_use(s: StackSettings, rule: str) -> dict:
+    """Parameters and formats of the hidden layers' rule, as a connection takes them."""
+    return {
+        "params": trace_constants(s, rule) | s.params,
+        "formats": {name: Format.parse(text) for name, text in s.formats.items()},
+    }
+
+
 def build(s: StackSettings, n_in: int, classes: int, rule: str, payload_bits: int = 1) -> Network:
     """Source, hidden layers with the rule on every connection, and the rule's circuit."""
     net = Network(dt_ms=1.0)
@@ -105,7 +113,7 @@ def build(s: StackSettings, n_in: int, classes: int, rule: str, payload_bits: in
         inward.append(_inward(net, s, before, name, rule, s.delays if before == "pixels" else (0,)))
         before = name
     circuit = s.circuit or load_rule(rule).circuit or "readout"
-    wire(circuit, Stack(net, tuple(names), tuple(inward), classes, rule, s))
+    wire(circuit, Stack(net, tuple(names), tuple(inward), classes, rule, own_use(s, rule), s))
     return net
 
 
@@ -118,7 +126,16 @@ def _inward(
     reach = float(2.0 ** np.ceil(np.log2(s.gain)) * weight_range(fan_in))
     names = [f"{before}->{name}" + f" after {delay}" * (delay > 0) for delay in delays]
     for connection, delay in zip(names, delays, strict=True):
-        net.connect(before, name, name=connection, rule=rule, spread=spread, w_range=reach, delay=delay)
+        net.connect(
+            before,
+            name,
+            name=connection,
+            rule=rule,
+            spread=spread,
+            w_range=reach,
+            delay=delay,
+            settings=own_use(s, rule),
+        )
     return names[0]
 
 
@@ -149,8 +166,6 @@ def simulator(
         engine=choice.engine,
         fit=choice.fit,
         strict=choice.strict,
-        params=trace_constants(s, rule) | s.params,
-        formats={name: Format.parse(text) for name, text in s.formats.items()},
     )
 
 
