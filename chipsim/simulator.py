@@ -174,7 +174,7 @@ class Simulator:
             predictions,
         )
         self._check_strict()
-        return self.kernels.named(outs)
+        return self.kernels.named(outs, predictions)
 
     def evaluate(
         self,
@@ -209,7 +209,7 @@ class Simulator:
         counters = {
             name: sum(d[1][name] for d in done) for name in self.state if name.endswith(("_stat", "_lines"))
         }
-        return self.kernels.named(outs), counters
+        return self.kernels.named(outs, predictions), counters
 
     def _copy_for_evaluation(self) -> State:
         """Weights are shared (nothing writes them), what a step writes is copied, counters start at 0."""

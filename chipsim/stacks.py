@@ -14,9 +14,9 @@ from pydantic import Field
 
 from chipsim.calibrate import calibrate_logits, calibrate_thresholds
 from chipsim.chip import load_chip
-from chipsim.data.events import Events
 from chipsim.data.images import Parts
-from chipsim.feed import silent_labels
+from chipsim.data.samples import Samples
+from chipsim.feed import feed, in_order, silent_labels
 from chipsim.fixed import Format
 from chipsim.microcode.syntax import load_rule
 from chipsim.network import Network
@@ -26,8 +26,6 @@ from chipsim.train import Schedule, accuracy, evaluate
 from chipsim.wiring import Stack, weight_range, wire
 
 CALIBRATION = 128  # training samples that calibrate thresholds and logit shifts
-SPREADS = {"softmax": 3.0, "sign": 3.0, "ternary": 3.0}  # units of the exponent; otherwise of the target
-SPREAD = 0.5
 
 
 class StackSettings(ExperimentSettings):
@@ -189,12 +187,15 @@ def voters(sim: Simulator) -> tuple[str, ...]:
     return tuple(found)
 
 
-def calibrate(sim: Simulator, s: StackSettings, few: Events) -> dict[str, dict[str, int]]:
-    """Thresholds and logit shifts from a few training samples; thresholds stay with activity = none."""
-    found, few = {}, silent_labels(sim, few)
+def calibrate(sim: Simulator, s: StackSettings, samples: Samples) -> dict[str, dict[str, int]]:
+    """Thresholds and logit shifts from the first training samples; with activity = none the thresholds
+    stay as described."""
+    index = first(samples)
+    few, found = samples.events(index), {}
     if s.activity is not None:
-        found["thresholds"] = calibrate_thresholds(sim, few, s.activity)
-    found["logit_shifts"] = calibrate_logits(sim, few, s.spread or SPREADS.get(s.error, SPREAD))
+        found["thresholds"] = calibrate_thresholds(sim, silent_labels(sim, few), s.activity)
+    labels = np.asarray(samples.labels)[index]
+    found["logit_shifts"] = calibrate_logits(sim, in_order(feed(sim, few, labels)), s.spread)
     return found
 
 
@@ -212,6 +213,6 @@ def score(sim: Simulator, parts: Parts, threads: int = 1, names: tuple[str, ...]
     }
 
 
-def first(parts: Parts) -> np.ndarray:
+def first(samples: Samples) -> np.ndarray:
     """Indices of the training samples that calibrate."""
-    return np.arange(min(CALIBRATION, len(parts.train)))
+    return np.arange(min(CALIBRATION, len(samples)))

@@ -185,8 +185,7 @@ def wired_case(rule: str, changes: dict) -> Case:
 
 def wired() -> dict:
     """Every rule of the papers in its stacks; rules none of whose weights moved are `idle`."""
-    known = [x for x in WIRED if load_rule(x).circuit != "contrast" or hasattr(Network, "contrast")]
-    cases = [wired_case(rule, changes) for rule in known for changes in WIRED[rule]]
+    cases = [wired_case(rule, changes) for rule, many in WIRED.items() for changes in many]
     idle = []
     for case in cases:
         bound = case.plan()

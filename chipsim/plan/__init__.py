@@ -89,7 +89,7 @@ def plan(
         connections.append(
             fold_connection(network, chip, c, bits[c.index], layers[c.post], rules, update, noise, use, notes)
         )
-    circuits = fold_circuits(network.circuits, connections, layers, update)
+    circuits = fold_circuits(network.circuits, connections, layers, update, contexts)
     layers = finish_layers(network, layers, connections, circuits)
     check_circuits(layers, connections, circuits, order)
     check_limits(network, chip, layers, connections)
