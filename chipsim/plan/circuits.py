@@ -8,7 +8,7 @@ from dataclasses import replace
 from chipsim.circuits import STEPPED, Circuit
 from chipsim.errors import NetworkError, did_you_mean
 from chipsim.fixed import Format
-from chipsim.microcode.program import BoundProgram
+from chipsim.microcode.program import BoundProgram, Note
 from chipsim.plan.types import REWARD, THIRD_FACTOR, CircuitPlan, ConnectionPlan, LayerPlan, Trigger, Update
 
 # fraction bits of a potential as each error reads it (softmax: its table is exp(-d/16))
@@ -200,6 +200,26 @@ def logit_shift(scale: float, v: Format, error: str) -> int:
     TARGET_FRAC[error] fraction bits, softmax at d = (max - y) >> shift, smooth_l1 as y >> shift with
     1.0 = 128."""
     return max(0, v.frac - TARGET_FRAC[error] - round(math.log2(scale)))
+
+
+def circuit_notes(
+    described: list[Circuit], connections: list[ConnectionPlan], layers: list[LayerPlan]
+) -> list[Note]:
+    """What differs from the description: logit scales between powers of two, transport across delays."""
+    notes = []
+    for x in described:
+        name = layers[x.layer].name
+        for what, scale in (("logit_scale", x.logit_scale), ("logit_scale_d", x.logit_scale_d)):
+            used = 2.0 ** round(math.log2(scale))
+            if x.kind in ("readout", "error", "contrast") and used != scale:
+                notes.append(Note("constant", 0, f"{name}: {what} = {scale:g} is {used:g}, a power of two"))
+        delay = connections[x.connection].delay if x.kind == "transport" else 0
+        if delay:
+            text = (
+                f"{name}: the error of step t meets the activity of step t + {delay} (a delay on the way up)"
+            )
+            notes.append(Note("approximated", 0, text))
+    return notes
 
 
 def check_circuits(
