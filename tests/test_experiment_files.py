@@ -12,6 +12,7 @@ WRONG = {
     "stdp_digits": "r_stdp",
     "r_stdp_cue": "stdp_pair",
     "rounding_noise": "stdp_pair",
+    "stream": "stdp_pair",
 }
 
 
