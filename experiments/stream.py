@@ -25,15 +25,13 @@ on validation (`--set part=validation`). Run time: 20 s, 60 s where everything i
 Scaled down: 1,078 digits of 8x8 pixels instead of MNIST's 55,000, unless form=mnist; dense layers.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from pydantic import Field
 
 from chipsim.baseline import linear_readout
-from chipsim.data.encode import Encoder
 from chipsim.data.images import Parts
-from chipsim.data.named import named_parts
 from chipsim.data.samples import Encoded
 from chipsim.data.split import epoch_order
 from chipsim.errors import SettingError
@@ -44,7 +42,8 @@ from chipsim.outcome import begin, outcome
 from chipsim.plot import save
 from chipsim.plot.stream import stream as draw
 from chipsim.simulator import Simulator
-from chipsim.stacks import CALIBRATION, Choice, StackSettings, calibrate, simulator, voters
+from chipsim.stacks import CALIBRATION, calibrate, voters
+from chipsim.studies import StudySettings, blank, choices, seed_parts
 from chipsim.tables import spread, store
 from chipsim.train import evaluate, scores, set_rate
 
@@ -58,19 +57,12 @@ NETWORKS = ("integer", "float twin")
 ONE_PASS, AT_LEISURE = "linear, one pass", "linear, at leisure"
 
 
-class Settings(StackSettings):
-    """Every key of --set, beside those of a stack (rate: of the whole pass)."""
+class Settings(StudySettings):
+    """Every key of --set, beside those of a study (rate: of the whole pass)."""
 
-    data: str = Field("digits", description="digits (built in), or mnist with --data DIR")
-    limit: int | None = Field(None, ge=40, description="at most so many samples of each part")
-    seeds: int = Field(3, ge=1, le=100, description="runs, with seeds seed, seed+1, ...")
     window: int = Field(100, ge=1, description="samples of a window of prequential accuracy")
     task: int = Field(2, ge=1, description="classes that arrive together")
     part: str = Field("test", pattern="^(test|validation)$", description="what scores are read on")
-    twin: bool = Field(True, description="also in float64")
-    steps: int = Field(20, ge=1, le=10_000, description="steps of a sample")
-    max_rate: float = Field(0.5, gt=0, le=1, description="spikes per step of the brightest pixel")
-    encoder: str = "regular"
     epochs: int = Field(1, ge=1, le=1, description="a stream passes once")
     rate: int = Field(6, ge=-16, le=32)
 
@@ -91,24 +83,15 @@ def run(context: Context) -> dict:
     s = context.settings
     found: dict[str, Passed] = {}
     sims: dict[str, Simulator] = {}
-    for k in range(s.seeds):
-        parts, hashes = _parts(context, context.seed + k)
+    for choice in choices(context):
+        parts = seed_parts(context, choice.seed)
         tasks = _tasks(parts.train.classes, s.task)
-        context.out.note(data=hashes)
-        choice = replace(Choice.of(context), seed=context.seed + k)
-        if k == 0:
-            begin(context, _simulator(s, choice, parts), copies=4)
+        if not sims:
+            begin(context, blank(s, choice, parts), copies=4)
         _networks(context, choice, parts, tasks, found, sims)
         _linear(found.setdefault(ONE_PASS, Passed()), s, parts, tasks, choice.seed)
         found.setdefault(AT_LEISURE, Passed()).after.append(_fitted(s, parts))
     return _told(context, found, sims, tasks)
-
-
-def _parts(context: Context, seed: int) -> tuple[Parts, dict]:
-    s = context.settings
-    parts, hashes = named_parts(s.data, context.data, seed, s.limit)
-    encoder = Encoder(kind=s.encoder, steps=s.steps, max_rate=s.max_rate, seed=seed)
-    return Parts(*(Encoded(x, encoder) for x in (parts.train, parts.validation, parts.test))), hashes
 
 
 def _tasks(classes: int, size: int) -> list[np.ndarray]:
@@ -124,7 +107,7 @@ def _networks(context, choice, parts, tasks, found, sims) -> None:
     order = epoch_order(len(labels), choice.seed, 1)
     blocks = [order[np.isin(labels[order], task)] for task in tasks]
     for stream, pieces in (("stream", [order]), ("incremental", blocks)):
-        start = _simulator(s, choice, parts)
+        start = blank(s, choice, parts)
         calibrate(start, s, parts.train.events(pieces[0][:CALIBRATION], 1))
         set_rate(start, s.rate, s.rate_offsets)
         pair = [start, twin_of(start)] if s.twin else [start]
@@ -140,11 +123,6 @@ def _networks(context, choice, parts, tasks, found, sims) -> None:
                 row = {"seen": passed.seen[-1], "forgetting": forgetting(passed.by_task[-1])}
             context.out.metric(seed=choice.seed, stream=stream, network=name, **row)
             sims[f"{stream}, {name}"] = sim
-
-
-def _simulator(s: Settings, choice: Choice, parts: Parts) -> Simulator:
-    x = parts.train
-    return simulator(s, choice, x.n_axons, x.classes, x.payload_bits)
 
 
 def _scored_part(s: Settings, parts: Parts) -> Encoded:
@@ -238,12 +216,12 @@ def _linear(passed: Passed, s: Settings, parts: Parts, tasks: list, seed: int) -
         for part in (parts.train, parts.validation, _scored_part(s, parts))
     )
     classes = parts.train.classes
-    blank = np.zeros((x.shape[1], classes))
-    rate = max(LINEAR_RATES, key=lambda r: online(blank.copy(), valid_x, valid_y, r).mean())
-    order, w = epoch_order(len(y), seed, 1), blank.copy()
+    nothing = np.zeros((x.shape[1], classes))
+    rate = max(LINEAR_RATES, key=lambda r: online(nothing.copy(), valid_x, valid_y, r).mean())
+    order, w = epoch_order(len(y), seed, 1), nothing.copy()
     passed.right.append(online(w, x[order], y[order], rate))
     passed.after.append(float(((score_x @ w).argmax(axis=1) == score_y).mean()))
-    w = blank.copy()
+    w = nothing.copy()
     passed.seen.append([])
     passed.by_task.append([])
     for k, task in enumerate(tasks):

@@ -13,6 +13,7 @@ from chipsim.data.named import named_parts
 from chipsim.errors import DataError, SettingError
 from chipsim.experiment import load_experiment
 from chipsim.stacks import Choice
+from chipsim.studies import blank, seed_parts
 
 SMALL = ("--set", "limit=200", "--set", "hidden=32", "--set", "seeds=2", "--set", "window=50")
 
@@ -60,9 +61,9 @@ def test_the_linear_readout_answers_before_it_learns(parts):
 
 def _built(parts, update: str):
     settings = parts["Settings"](limit=60, hidden=(16,), update=update, rate=3)
-    context = SimpleNamespace(settings=settings, data=None)
-    data, _ = parts["_parts"](context, 1)
-    sim = parts["_simulator"](settings, Choice("decolle"), data)
+    context = SimpleNamespace(settings=settings, data=None, out=SimpleNamespace(note=lambda **x: None))
+    data = seed_parts(context, 1)
+    sim = blank(settings, Choice("decolle"), data)
     parts["calibrate"](sim, settings, data.train.events())
     parts["set_rate"](sim, settings.rate)
     return sim, data.train

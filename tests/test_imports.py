@@ -13,7 +13,7 @@ ORDER = """
     version errors library fixed noise chip microcode neurons synapses network plan
     third_factor mapping state data reference_neurons reference_circuits reference conformance compile
     energy ledger report probes simulator float_twin baseline calibrate plot wiring feed train
-    settings presets progress run_folder tables experiment outcome cells stored figures stacks supervised cli __main__
+    settings presets progress run_folder tables experiment outcome cells stored figures stacks studies supervised cli __main__
 """.split()
 FORBIDDEN_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve"}
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__"}
