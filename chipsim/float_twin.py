@@ -39,6 +39,9 @@ def real_state(plan: Plan, state: State) -> State:
             real(f"l{x.index}_m", plan.circuits[x.circuit].signal_fmt.frac)
     for k in plan.circuits:
         real(f"k{k.index}_err", k.error_fmt.frac)
+        real(f"k{k.index}_thr", k.error_fmt.frac + 8)
+        if k.copy_every:
+            real(f"k{k.index}_copy", plan.connections[k.connection].weight.frac)
     for c in plan.connections:
         real(f"c{c.index}_w", c.weight.frac)
         for r in c.program.registers if c.program else ():

@@ -11,11 +11,11 @@ All numbers are real values here; `plan.py` turns them into a chip's integers.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from chipsim.circuits import Circuit, ThirdFactors
 from chipsim.errors import NetworkError, did_you_mean
 
 
@@ -76,30 +76,10 @@ class Connection:
     w_min: float | None = None
     w_max: float | None = None
     settings: dict = field(default_factory=dict, compare=False)  # rule parameters and formats
-    purpose: str = "inference"  # inference | error (readout and feedback matrices)
+    purpose: str = "inference"  # inference | error (readouts) | feedback (never delivered)
 
 
-@dataclass(frozen=True)
-class Circuit:
-    """Where a layer's third factor comes from. kind readout (local readout, own transpose) or reward.
-
-    error        softmax | smooth_l1 (kind readout)
-    signal_shift the third factor is divided by 2**signal_shift: many errors of one sample add up
-    logit_scale  softmax: potential differences are multiplied by it before exp; smooth_l1: the
-                 readout's potential is multiplied by it before it is compared with the target
-    """
-
-    index: int
-    kind: str
-    layer: int
-    readout: int = -1
-    connection: int = -1
-    error: str = "softmax"
-    logit_scale: float = 4.0
-    signal_shift: int = 0
-
-
-class Network:
+class Network(ThirdFactors):
     """Layers, connections and circuits, added one after the other.
 
     dt_ms is the length of a step. Raises NetworkError for unknown layers, double names, impossible
@@ -183,47 +163,13 @@ class Network:
         self.connections.append(connection)
         return name
 
-    def readout(
-        self,
-        layer: str,
-        classes: int,
-        *,
-        error: str = "softmax",
-        logit_scale: float = 4.0,
-        tau_ms: float = math.inf,
-        spread: float = 1.0,
-    ) -> str:
-        """A fixed random readout of a layer whose error comes back through its own transpose (DECOLLE).
-
-        Its weights are uniform in +-spread; at 1.0 they use the whole range of their format, so that
-        errors keep their resolution on the way back. Under smooth_l1 every class may be wrong at once:
-        its signal is divided by 4 so that it stays inside the 8 bits of a third factor.
-        """
-        if error not in ("softmax", "smooth_l1"):
-            raise NetworkError(
-                f"unknown error '{error}'{did_you_mean(error, ('softmax', 'smooth_l1'))}",
-                where=f"readout of '{layer}'",
-                remedy="use softmax or smooth_l1",
-            )
-        name = self.integrator(f"{layer}.readout", classes, tau_v_ms=tau_ms)
-        self.connect(layer, name, spread=spread, purpose="error")
-        self.circuits.append(
-            Circuit(
-                len(self.circuits),
-                "readout",
-                self.layer(layer).index,
-                self.layer(name).index,
-                len(self.connections) - 1,
-                error,
-                logit_scale,
-                2 if error == "smooth_l1" else 0,
-            )
-        )
-        return name
-
-    def reward(self, layer: str) -> None:
-        """Give a layer the run's scalar reward as third factor of every neuron."""
-        self.circuits.append(Circuit(len(self.circuits), "reward", self.layer(layer).index))
+    def _feedback(self, name: str, layer: str, post: int, spread: float, bits: int | None) -> None:
+        """A fixed matrix from a layer to the one whose errors come back through it; it delivers nothing."""
+        if any(c.name == name for c in self.connections):
+            raise NetworkError(f"a second connection named '{name}'", where=f"broadcast to '{layer}'")
+        index, pre = len(self.connections), self.layer(layer).index
+        options = {"spread": spread, "bits": bits, "purpose": "feedback"}
+        self.connections.append(Connection(index, name, pre, post, **options))
 
 
 def _check_layer(layer: Layer) -> None:

@@ -15,15 +15,15 @@ from chipsim.errors import DataError, SettingError
 from chipsim.microcode.interpret import run_section
 from chipsim.microcode.products import run_products
 from chipsim.microcode.reach import Clock, Wiring, reach_of
-from chipsim.plan import ConnectionPlan, LayerPlan, Plan
-from chipsim.reference_circuits import third_factor
+from chipsim.plan import NO_TARGET, ConnectionPlan, LayerPlan, Plan
+from chipsim.reference_circuits import third_factors
 from chipsim.reference_neurons import NeuronKeys, add, deliver, fire
 from chipsim.state import LAYER_COUNTS, State
 
 NEURON_PHASES = ("arrive", "decay", "deliver", "on_pre", "fire", "on_post")
 RULE_PHASES = {"decay": "on_step", "on_pre": "on_pre", "on_post": "on_post"}
 
-Outputs = dict  # {"potentials": {layer: int32[n, size]}, "counts": {layer: int32[n, size]}}
+Outputs = dict  # {"potentials" | "counts" | "membranes": {layer: int32[n, size]}, "predictions": ...}
 
 
 def reference_present(
@@ -35,14 +35,17 @@ def reference_present(
     rewards: np.ndarray | None = None,
     learn: bool = True,
     samples: Sequence[int] | None = None,
+    predictions: bool = False,
 ) -> Outputs:
     """Present samples one after the other, `plan.contexts` at a time, resetting before each.
 
     events    `data.events.Events` of the source, or {source name: Events}; same samples and steps
-    labels    int[samples of events], -1 or None: no target
+    labels    int[samples of events] or, one per step, int[samples, n_steps]; -1 or None: no target
     rewards   raw integers int[samples of events, n_steps], or None: 0
     samples   the samples to present, in this order (default: all); rows of the outputs
-    Returns final membranes of the integrators and spike counts of the spiking layers. Raises
+    Returns final membranes of the integrators ("potentials") and of the spiking layers ("membranes"),
+    spike counts of the spiking layers ("counts"), and, if asked for, the largest potential's index of
+    every integrator after each step ("predictions", the lowest of equals). Raises
     SettingError for a remainder of samples while learning with several contexts.
     """
     run = _Run(plan, state, _by_source(plan, events), labels, rewards, learn)
@@ -52,19 +55,11 @@ def reference_present(
             f"{len(chosen)} samples in {plan.contexts} contexts",
             remedy="learn with a multiple of the contexts, or with one context",
         )
-    finals: dict[str, dict[str, list]] = {"potentials": {}, "counts": {}}
+    finals = _Finals(plan)
     for first in range(0, len(chosen), plan.contexts):
         group = chosen[first : first + plan.contexts]
-        run.sample(group)
-        for layer in plan.layers:
-            if layer.kind != "source":
-                what, array = ("potentials", "v") if layer.kind == "integrator" else ("counts", "count")
-                rows = state[f"l{layer.index}_{array}"][: len(group)].copy()
-                finals[what].setdefault(layer.name, []).append(rows)
-    return {
-        what: {name: np.concatenate(rows).astype(np.int32) for name, rows in arrays.items()}
-        for what, arrays in finals.items()
-    }
+        finals.take(state, len(group), run.sample(group, predictions))
+    return finals.outputs(predictions)
 
 
 def reference_steps(
@@ -81,7 +76,8 @@ def reference_steps(
     """Run steps start + 1 .. stop of one continuous presentation, without any reset.
 
     events    one sample per context; step ts reads entry ts - 1, and the last entry's step is the
-              last of the sample. labels int[contexts], rewards int[contexts, n_steps].
+              last of the sample. labels int[contexts] or int[contexts, n_steps],
+              rewards int[contexts, n_steps].
     """
     run = _Run(plan, state, _by_source(plan, events), labels, rewards, learn)
     run.group = list(range(plan.contexts))
@@ -120,17 +116,23 @@ class _Run:
 
     # ------------------------------------------------------------ a sample
 
-    def sample(self, group: list[int]) -> None:
-        """Reset, on_sample_start, all steps, on_sample_end, homeostasis."""
+    def sample(self, group: list[int], predictions: bool = False) -> dict[str, np.ndarray]:
+        """Reset, on_sample_start, all steps, on_sample_end, homeostasis. Returns the predictions of every
+        integrator, int16[samples, steps], if asked for."""
+        judges = [x for x in self.plan.layers if x.kind == "integrator"] if predictions else []
+        made = {x.name: np.zeros((len(group), self.n_steps), np.int16) for x in judges}
         self.group = group
         reset(self.plan, self.state, self.learn)
         self._around("on_sample_start", 0)
         for ts in range(1, self.n_steps + 1):
             self.step(ts)
+            for x in judges:
+                made[x.name][:, ts - 1] = self.state[f"l{x.index}_v"][: len(group)].argmax(axis=1)
         self._around("on_sample_end", self.n_steps)
         if self.learn:
             for layer in self.plan.layers:
                 _homeostasis(layer, self.state, len(group))
+        return made
 
     def _around(self, section: str, ts: int) -> None:
         if self.learn:
@@ -221,20 +223,21 @@ class _Run:
         """Phase 7 at an update instant: circuits and leading lines, from the top layer down."""
         if not self.learn or not self._due(clock):
             return
+        labels = [self._label(b, clock.ts) for b in range(self.plan.contexts)]
+        rewards = clock.reward or (0,) * self.plan.contexts
         for index in reversed(self.plan.order):
             layer = self.plan.layers[index]
             if layer.circuit is not None:
                 k = self.plan.circuits[layer.circuit]
-                for b in range(self.plan.contexts):
-                    reward = clock.reward[b] if clock.reward else 0
-                    third_factor(self.plan, k, self.state, b, self._label(b), reward, clock.n)
+                third_factors(self.plan, k, self.state, labels, rewards, clock.n)
             for c in layer.incoming:
                 self._section(self.plan.connections[c], "on_third_factor", clock, 7)
 
-    def _label(self, b: int) -> int:
+    def _label(self, b: int, ts: int) -> int:
         if self.labels is None or b >= len(self.group):
-            return -1
-        return int(self.labels[self.group[b]])
+            return NO_TARGET
+        label = self.labels[self.group[b]]
+        return int(label[min(ts, len(label)) - 1] if np.ndim(label) else label)
 
     def _learn(self, clock: Clock) -> None:
         """Phase 8: the rest of on_third_factor, then on_epoch, then on_products."""
@@ -249,6 +252,30 @@ class _Run:
                 self._section(c, "on_epoch", clock)
             if c.program.products:
                 run_products(self.plan, c, self.state, clock)
+
+
+class _Finals:
+    """Collects what `reference_present` returns, group after group."""
+
+    def __init__(self, plan: Plan):
+        self.plan = plan
+        self.rows: dict[str, dict[str, list]] = {"potentials": {}, "counts": {}, "membranes": {}}
+        self.rows["predictions"] = {}
+
+    def take(self, state: State, active: int, predicted: Mapping[str, np.ndarray]) -> None:
+        """Add the rows of the contexts that held a sample."""
+        kinds = {"integrator": (("potentials", "v"),), "lif": (("counts", "count"), ("membranes", "v"))}
+        for layer in self.plan.layers:
+            for what, array in kinds.get(layer.kind, ()):
+                rows = state[f"l{layer.index}_{array}"][:active].astype(np.int32)
+                self.rows[what].setdefault(layer.name, []).append(rows)
+        for name, rows in predicted.items():
+            self.rows["predictions"].setdefault(name, []).append(rows)
+
+    def outputs(self, predictions: bool) -> Outputs:
+        """One array per layer."""
+        kept = self.rows if predictions else {k: v for k, v in self.rows.items() if k != "predictions"}
+        return {what: {n: np.concatenate(r) for n, r in arrays.items()} for what, arrays in kept.items()}
 
 
 # ---------------------------------------------------------------- around a sample

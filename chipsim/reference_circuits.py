@@ -2,86 +2,86 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
+
+import numpy as np
 
 from chipsim.fixed import limit, shift_round
 from chipsim.noise import OP_CIRCUIT_SIGNAL, draw_key, top_bits, word_one
 from chipsim.plan import CircuitPlan, Plan
+from chipsim.reference_errors import EXP16 as EXP16
+from chipsim.reference_errors import form_errors
+from chipsim.reference_errors import softmax as softmax
 from chipsim.reference_neurons import add
-from chipsim.state import CIRCUIT_COUNTS, State
-
-# exp(-i/16) in u16.16 without its top value: what the softmax of a readout reads
-EXP16 = tuple(math.floor(65535 * math.exp(-i / 16) + 0.5) for i in range(256))
-ONE = 128  # 1.0 of the class error, s8.7
+from chipsim.state import State
+from chipsim.state_circuits import MORE_CIRCUIT_COUNTS as COUNTS
 
 
-def third_factor(
-    plan: Plan, k: CircuitPlan, state: State, context: int, label: int, reward: int, n: int
+def third_factors(
+    plan: Plan, k: CircuitPlan, state: State, labels: Sequence[int], rewards: Sequence[int], n: int
 ) -> None:
-    """Write the signal m of one circuit in one context; label < 0 means no target."""
-    if k.kind == "reward":
-        state[f"l{k.layer}_m"][context, :] = reward
-        add(state[f"k{k.index}_stat"], CIRCUIT_COUNTS, "messages", reward != 0)
-        return
-    errors = _errors(k, state, context, label)
-    state[f"k{k.index}_err"][context, :] = errors
-    _signal(plan, k, state, context, errors, n)
+    """Write the signal m of one circuit at an update instant, in every context.
+
+    labels, rewards   of the step, one per context; a label below 0 means no target
+    """
+    if k.copy_every:
+        _refresh(k, state)
+    for b in range(plan.contexts):
+        if k.kind == "reward":
+            state[f"l{k.layer}_m"][b, :] = rewards[b]
+            add(state[f"k{k.index}_stat"], COUNTS, "messages", rewards[b] != 0)
+            continue
+        if k.judged >= 0:
+            state[f"k{k.index}_err"][b, :] = form_errors(plan, k, state, b, labels[b])
+        if k.kind == "error":
+            state[f"l{k.layer}_m"][b, :] = state[f"k{k.index}_err"][b]
+        else:
+            source = k.source or f"k{k.index}_err"
+            _signal(plan, k, state, b, state[source][b].tolist(), n)
 
 
-def _errors(k: CircuitPlan, state: State, b: int, label: int) -> list[int]:
-    """Class errors of the readout's membranes, s8.7; all 0 without a label."""
-    potentials = state[f"l{k.readout}_v"][b].tolist()
+def _refresh(k: CircuitPlan, state: State) -> None:
+    """Renew the stored copy at every copy_every-th instant; each word that differs is sent."""
+    copy, age = state[f"k{k.index}_copy"], state[f"k{k.index}_age"]
+    if age[0] == 0:
+        moved = int((copy != state[f"c{k.connection}_w"]).sum())
+        copy[...] = state[f"c{k.connection}_w"]
+        for name in ("messages", "copied"):
+            add(state[f"k{k.index}_stat"], COUNTS, name, moved)
+    age[0] = (age[0] + 1) % k.copy_every
+
+
+def _rows(plan: Plan, k: CircuitPlan, state: State) -> list[list[tuple[int, int]]]:
+    """(target, weight) of every synapse, by neuron of the layer that is served."""
+    c = plan.connections[k.connection]
+    weights = state[f"k{k.index}_copy"] if k.copy_every else state[f"c{c.index}_w"]
+    if not c.sparse:
+        return [list(enumerate(row)) for row in weights.tolist()]
+    ends, targets = state[f"c{c.index}_ptr"].tolist(), state[f"c{c.index}_tgt"].tolist()
+    pairs = list(zip(targets, weights.tolist(), strict=True))
+    return [pairs[lo:hi] for lo, hi in zip(ends[:-1], ends[1:], strict=True)]
+
+
+def _signal(plan: Plan, k: CircuitPlan, state: State, b: int, values: list[int], n: int) -> None:
+    """m_i = sum over k of (weight to k) * value of k, rounded once."""
     stat = state[f"k{k.index}_stat"]
-    add(stat, CIRCUIT_COUNTS, "additions", len(potentials))
-    if label < 0:
-        return [0] * len(potentials)
-    shift = int(state[f"k{k.index}_shift"][0])
-    if k.error == "softmax":
-        estimates = softmax(potentials, shift)
-        add(stat, CIRCUIT_COUNTS, "divisions", len(potentials))
-        add(stat, CIRCUIT_COUNTS, "lookups", len(potentials))
-    else:
-        estimates = [v >> shift for v in potentials]
-    errors = []
-    for target, estimate in enumerate(estimates):
-        error, limited, _ = limit(
-            estimate - ONE * (target == label), k.error_fmt.lo, k.error_fmt.hi, "saturate"
-        )
-        add(stat, CIRCUIT_COUNTS, "limited", limited)
-        errors.append(error)
-    return errors
-
-
-def softmax(potentials: list[int], shift: int) -> list[int]:
-    """Class probabilities * 128, to nearest, from a table of exponentials of d = (max - v) >> shift."""
-    top = max(potentials)
-    p = [EXP16[min((top - v) >> shift, 255)] for v in potentials]
-    total = sum(p)
-    return [(2 * ONE * x + total) // (2 * total) for x in p]
-
-
-def _signal(plan: Plan, k: CircuitPlan, state: State, b: int, errors: list[int], n: int) -> None:
-    """m_i = sum over classes of (weight to the class) * error, rounded once."""
-    stat = state[f"k{k.index}_stat"]
-    signal = state[f"l{k.layer}_m"][b]
-    sent = [c for c, error in enumerate(errors) if error != 0]
+    signal: np.ndarray = state[f"l{k.layer}_m"][b]
     signal[:] = 0
-    if not sent:
+    if not any(values):
         return
-    weights = state[f"c{k.connection}_w"]
-    drop = k.signal_frac - k.signal_fmt.frac
-    drawn = k.rounding == "stochastic" and drop > 0
+    drawn = k.rounding == "stochastic" and k.drop > 0
     key = draw_key(plan.seed, k.layer, OP_CIRCUIT_SIGNAL, b, n)
-    for i in range(len(signal)):
-        exact = sum(int(weights[i, c]) * errors[c] for c in sent)
-        draw = top_bits(word_one(key, i), drop) if drawn else 0
+    products = 0
+    for i, row in enumerate(_rows(plan, k, state)):
+        exact = sum(w * values[t] for t, w in row)
+        products += sum(values[t] != 0 for t, _ in row)
+        draw = top_bits(word_one(key, i), k.drop) if drawn else 0
         raw, limited, _ = limit(
-            shift_round(exact, drop, k.rounding, draw), k.signal_fmt.lo, k.signal_fmt.hi, "saturate"
+            shift_round(exact, k.drop, k.rounding, draw), k.signal_fmt.lo, k.signal_fmt.hi, "saturate"
         )
         signal[i] = raw
-        add(stat, CIRCUIT_COUNTS, "limited", limited)
-    products = len(sent) * len(signal)
-    add(stat, CIRCUIT_COUNTS, "messages", len(sent))
-    add(stat, CIRCUIT_COUNTS, "multiplications", products)
-    add(stat, CIRCUIT_COUNTS, "additions", products)
-    add(stat, CIRCUIT_COUNTS, "draws", len(signal) if drawn else 0)
+        add(stat, COUNTS, "limited", limited)
+    add(stat, COUNTS, "messages", sum(x != 0 for x in values))
+    add(stat, COUNTS, "multiplications", 0 if k.stepped else products)
+    add(stat, COUNTS, "additions", products)
+    add(stat, COUNTS, "draws", len(signal) if drawn else 0)

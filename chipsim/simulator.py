@@ -20,7 +20,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from chipsim.compile.run import Kernels, event_arrays, label_array, reward_array
+from chipsim.compile.run import Kernels, class_labels, event_arrays, label_array, reward_array
 from chipsim.data.events import Events
 from chipsim.errors import DataError, SettingError, StrictError
 from chipsim.fixed import Format, fold
@@ -91,7 +91,8 @@ class Simulator:
         """Run on without any reset, one sample of events per context; probes record every step.
 
         events    Events, or an array [steps, axons] of 0/1 for one source and one context
-        labels    int[contexts], for circuits with a target; rewards: real [contexts, steps] or [steps]
+        labels    int[contexts] or int[contexts, steps], for circuits with a target
+        rewards   real [contexts, steps] or [steps]
         Returns itself. Raises DataError for events that do not fit the network.
         """
         events = _as_events(events)
@@ -101,20 +102,14 @@ class Simulator:
                 f"{count} samples for {self.plan.contexts} contexts", remedy="one sample a context"
             )
         rewards = self._raw_rewards(rewards, count, steps)
-        labels = label_array(labels, count)
+        labels = class_labels(self.plan, labels, count, steps)
         block = 1 if self.probes else steps
         done = 0
         while done < steps:
             stop = min(done + block, steps)
             start_time = time.perf_counter()
-            self._advance(
-                arrays,
-                labels,
-                rewards,
-                np.arange(count),
-                (self._ts + done + 1, self._ts + stop, steps, self._ts),
-                learn,
-            )
+            span = (self._ts + done + 1, self._ts + stop, steps, self._ts)
+            self._advance(arrays, labels, rewards, np.arange(count), span, learn)
             if not self.probes:
                 block = _next_block(stop - done, time.perf_counter() - start_time)
             done = stop
@@ -145,14 +140,18 @@ class Simulator:
         order: Sequence[int] | None = None,
         rewards: np.ndarray | None = None,
         on_block: Callable[[int, int], None] | None = None,
+        predictions: bool = False,
     ) -> dict:
         """Learn from samples, one after the other (plan.contexts at a time), resetting before each.
 
         Learning runs on one thread: every sample meets the weights that the one before has left.
+        labels    int[samples] or, a label for each step, int[samples, steps]
         order     sample numbers in the order of presentation (default: all)
         on_block  called with (samples done, samples in all) about every 0.1 s
-        Returns {"potentials": {integrator: int32[n, size]}, "counts": {layer: int32[n, size]}} in the
-        order of presentation. Raises DataError, SettingError (a remainder of contexts).
+        Returns {"potentials": {integrator: int32[n, size]}, "counts" and "membranes": {layer: int32[n,
+        size]}} in the order of presentation, and with `predictions` {"predictions": {integrator:
+        int16[n, steps]}}, its largest potential after each step. Raises DataError, SettingError
+        (a remainder of contexts).
         """
         arrays, count, steps = event_arrays(self.plan, events)
         order = np.arange(count) if order is None else np.asarray(order)
@@ -166,18 +165,24 @@ class Simulator:
             self.kernels,
             self.state,
             arrays,
-            label_array(labels, count),
+            class_labels(self.plan, labels, count, steps),
             rewards,
             order,
             steps,
             True,
             on_block,
+            predictions,
         )
         self._check_strict()
         return self.kernels.named(outs)
 
     def evaluate(
-        self, events: Events | Mapping[str, Events], *, order: Sequence[int] | None = None, threads: int = 1
+        self,
+        events: Events | Mapping[str, Events],
+        *,
+        order: Sequence[int] | None = None,
+        threads: int = 1,
+        predictions: bool = False,
     ) -> tuple[dict, State]:
         """Outputs of samples with learning off, on copies of the state: nothing of it changes.
 
@@ -188,11 +193,11 @@ class Simulator:
         order = np.arange(count) if order is None else np.asarray(order)
         kernels = self.kernels  # built once, before the threads
         parts = np.array_split(order, max(1, min(threads, len(order))))
-        none = label_array(None, count), reward_array(None, count, steps)
+        none = label_array(None, count, steps), reward_array(None, count, steps)
 
         def work(part: np.ndarray) -> tuple[tuple, State]:
             state = self._copy_for_evaluation()
-            outs = self._blocks(kernels.clone(), state, arrays, *none, part, steps, False, None)
+            outs = self._blocks(kernels.clone(), state, arrays, *none, part, steps, False, None, predictions)
             return outs, state
 
         if len(parts) == 1:
@@ -216,14 +221,16 @@ class Simulator:
                 state[name] = array.copy()
         return state
 
-    def _blocks(self, kernels, state, arrays, labels, rewards, order, steps, learn, on_block) -> tuple:
+    def _blocks(
+        self, kernels, state, arrays, labels, rewards, order, steps, learn, on_block, predictions
+    ) -> tuple:
         """Samples in kernel calls of about CALL_SECONDS."""
-        b, done, block = self.plan.contexts, 0, 2
+        b, done, block, room = self.plan.contexts, 0, 2, steps if predictions else 0
         outs = []
         order = np.ascontiguousarray(order, np.int64)
         while done < len(order):
             stop = min(done + block * b, len(order))
-            out = kernels.outputs(stop - done)
+            out = kernels.outputs(stop - done, room)
             start = time.perf_counter()
             kernels.advance(
                 state,

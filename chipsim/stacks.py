@@ -51,6 +51,7 @@ class StackSettings(ExperimentSettings):
     activity: float | None = Field(2.0, gt=0, description="spikes per neuron and sample to start with")
     spread: float | None = Field(None, gt=0, description="distance of readout potentials to start with")
     homeostasis: float = Field(0.0, ge=0, description="threshold rise per spike above `activity`")
+    delays: tuple[int, ...] = Field((0,), min_length=1, description="of the input, one connection each")
     gain: float = Field(1.0, gt=0, description="scale of the drawn weights")
     circuit: str | None = Field(None, description="third factor; default: the rule's own")
     classifier: str = Field("integrator", pattern="^(integrator|lif)$")
@@ -101,13 +102,24 @@ def build(s: StackSettings, n_in: int, classes: int, rule: str, payload_bits: in
     neuron = {"tau_v_ms": s.tau_v_ms, "tau_u_ms": s.tau_u_ms, "reset": s.reset, "rectify": s.rectify}
     for name, size in zip(names, s.hidden, strict=True):
         net.lif(name, size, homeostasis=up, **neuron)
-        fan_in = net.layer(before).size
-        reach = 2.0 ** np.ceil(np.log2(s.gain)) * weight_range(fan_in)
-        inward.append(net.connect(before, name, rule=rule, gain=s.gain, w_range=float(reach)))
+        inward.append(_inward(net, s, before, name, rule, s.delays if before == "pixels" else (0,)))
         before = name
     circuit = s.circuit or load_rule(rule).circuit or "readout"
     wire(circuit, Stack(net, tuple(names), tuple(inward), classes, rule, s))
     return net
+
+
+def _inward(
+    net: Network, s: StackSettings, before: str, name: str, rule: str, delays: tuple[int, ...]
+) -> str:
+    """Plastic connections from one layer to the next, one per delay; returns the first one's name."""
+    fan_in = net.layer(before).size * len(delays)
+    spread = s.gain * float(np.sqrt(3.0 / fan_in))
+    reach = float(2.0 ** np.ceil(np.log2(s.gain)) * weight_range(fan_in))
+    names = [f"{before}->{name}" + f" after {delay}" * (delay > 0) for delay in delays]
+    for connection, delay in zip(names, delays, strict=True):
+        net.connect(before, name, name=connection, rule=rule, spread=spread, w_range=reach, delay=delay)
+    return names[0]
 
 
 def contexts(s: StackSettings, classes: int, circuit: str) -> int:

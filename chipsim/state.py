@@ -26,9 +26,12 @@ c<c>_delay         uint8, like w (one delay per synapse)
 c<c>_lines         int64[n_lines + n_variables, 7]  counters in the order of program.COUNTS; a row per
                    line, then one per synaptic variable that products write
 c<c>_stat          int64[len(CONNECTION_COUNTS)]
-k<k>_err           int32[B, classes]  class error, format error_fmt
+k<k>_err           int32[B, classes]  class error, format error_fmt (kinds readout, error)
 k<k>_shift         int64[1]           logit shift
-k<k>_stat          int64[len(CIRCUIT_COUNTS)]
+k<k>_thr           int64[1]           threshold of error-triggered updates, 1/256 of the error's LSB
+k<k>_copy          like c<c>_w        stored copy of transported weights
+k<k>_age           int64[1]           update instants since the copy was refreshed
+k<k>_stat          int64[len(state_circuits.circuit_counts(k))]
 step               int64[1]   learning steps of the run so far (the next one has number step + 1)
 """
 
@@ -43,6 +46,8 @@ from chipsim.fixed import Format, fold
 from chipsim.microcode.program import COUNTS, BoundRegister
 from chipsim.noise import OP_INIT_WEIGHT, draw_key
 from chipsim.plan import ConnectionPlan, LayerPlan, Plan
+from chipsim.state_circuits import CIRCUIT_COUNTS as CIRCUIT_COUNTS
+from chipsim.state_circuits import circuit_arrays
 
 LAYER_COUNTS = (
     "spikes",
@@ -55,7 +60,6 @@ LAYER_COUNTS = (
     "threshold_updates",
 )
 CONNECTION_COUNTS = ("axon_events", "synaptic_events", "multiplications")
-CIRCUIT_COUNTS = ("messages", "additions", "multiplications", "divisions", "lookups", "draws", "limited")
 
 State = dict  # str -> np.ndarray
 
@@ -74,10 +78,7 @@ def make_state(plan: Plan) -> State:
     for c in plan.connections:
         _connection_arrays(state, c, plan)
     for k in plan.circuits:
-        classes = plan.layers[k.readout].size if k.kind == "readout" else 1
-        state[f"k{k.index}_err"] = np.zeros((plan.contexts, classes), np.int32)
-        state[f"k{k.index}_shift"] = np.array([k.shift], np.int64)
-        state[f"k{k.index}_stat"] = np.zeros(len(CIRCUIT_COUNTS), np.int64)
+        circuit_arrays(state, k, plan)
     return state
 
 

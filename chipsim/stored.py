@@ -20,8 +20,10 @@ def learned_arrays(sim: Simulator) -> dict[str, tuple[str, Format | None]]:
         if x.kind == "lif":
             named[f"l{x.index}_thr"] = (f"thresholds of {x.name}", x.v_fmt)
     for k in sim.plan.circuits:
-        if k.kind == "readout":
-            named[f"k{k.index}_shift"] = (f"logit shift of {sim.plan.layers[k.readout].name}", None)
+        if k.judged >= 0:
+            named[f"k{k.index}_shift"] = (f"logit shift of {sim.plan.layers[k.judged].name}", None)
+        if k.trigger is not None:
+            named[f"k{k.index}_thr"] = (f"error threshold of {sim.plan.layers[k.judged].name}", None)
     return named
 
 
@@ -86,7 +88,7 @@ def _shift_lines(sim: Simulator, declared: dict) -> list[str]:
     """Logit shifts follow the membrane's fraction bits when these differ between the chips."""
     lines = []
     for k in sim.plan.circuits:
-        if k.kind != "readout":
+        if k.judged < 0:
             continue
         layer = sim.plan.layers[k.layer]
         text = declared.get(f"l{layer.index}_thr", {}).get("format")

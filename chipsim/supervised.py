@@ -21,7 +21,7 @@ from chipsim.data.samples import Encoded, Samples
 from chipsim.experiment import Context
 from chipsim.figures import draw_run
 from chipsim.float_twin import twin_of
-from chipsim.ledger import activity, check_memory, counters, summary, surrogate_shares
+from chipsim.ledger import activity, check_memory, counters, per_sample, summary, surrogate_shares
 from chipsim.microcode.lower import lowering_table
 from chipsim.report.text import text_report
 from chipsim.simulator import Simulator
@@ -170,6 +170,7 @@ def _result(context, sim, scored, controls, few, parts) -> dict[str, Any]:
         "digest": sim.digest(),
         "counters": counters(sim.plan, sim.state),
         "energy": _energy(made),
+        "per_sample": per_sample(made, context.settings.epochs * len(parts.train), len(parts.test)),
         "summary": made,
         "report": text_report(made),
     }

@@ -1,4 +1,4 @@
-"""Kernels that every network shares: hashing, delivery, the error circuits.
+"""Kernels that every network shares: hashing, delivery (circuits: `circuit_kernels.py`).
 
 Each is the vectorised twin of a few lines of `noise.py`, `reference.py` or definition 1; arrays are
 C-contiguous, rows of weights are contiguous (pre-major).
@@ -157,6 +157,16 @@ def copy_row(a, row, source, b):
 
 
 @jit
+def largest(v):
+    """Index of the largest element, the lowest of equals."""
+    best = 0
+    for i in range(1, v.shape[0]):
+        if v[i] > v[best]:
+            best = i
+    return best
+
+
+@jit
 def load_events(start, axon, cell, hist, hist_n):
     """Copy the events of one (sample, step) cell into a history slot. Returns their number."""
     a = start[cell]
@@ -258,100 +268,6 @@ def deliver_delayed_sparse(w, delay, ptr, tgt, active, payload, graded, n_active
         for s in range(ptr[j], ptr[j + 1]):
             ring[(slot + i64(delay[s])) % depth, b, tgt[s]] += i64(i64(w[s]) * p) << i64(shift)
     return events
-
-
-@jit
-def softmax_error(v, shift, label, err, exp16, stat):
-    """err[k] = softmax(v)[k] - [k == label] in s8.7, integers only (one division per class)."""
-    n = v.shape[0]
-    top = i64(v[0])
-    for k in range(1, n):
-        top = max(top, i64(v[k]))
-    total = i64(0)
-    for k in range(n):
-        total += exp16[min((top - i64(v[k])) >> i64(shift), i64(255))]
-    for k in range(n):
-        p = exp16[min((top - i64(v[k])) >> i64(shift), i64(255))]
-        e = (256 * p + total) // (2 * total)
-        if k == label:
-            e -= 128
-        stat[6] += i64(e > 127)
-        err[k] = i32(min(e, i64(127)))
-    stat[3] += n
-    stat[4] += n
-
-
-@jit
-def smooth_l1_error(v, shift, label, err, stat):
-    """err[k] = clip((v[k] >> shift) - [k == label]) in s8.7."""
-    for k in range(v.shape[0]):
-        e = i64(v[k]) >> i64(shift)
-        if k == label:
-            e -= 128
-        kept = min(max(e, i64(-128)), i64(127))
-        stat[6] += i64(e != kept)
-        err[k] = i32(kept)
-
-
-@jit
-def transpose_signal(g, err, m, drop, words, key, stat):
-    """m[i] = limit(SR(sum_k g[i, k] * err[k])) in s8.7: the error through the readout's transpose."""
-    n, classes = g.shape
-    loud = 0
-    for k in range(classes):
-        loud += err[k] != 0
-    stat[0] += loud
-    stat[1] += classes + loud * n
-    stat[2] += loud * n
-    if loud == 0:
-        for i in range(n):
-            m[i] = i32(0)
-        return
-    fill_even(key, words)
-    stat[5] += n
-    over = 0
-    for i in range(n):
-        total = i64(0)
-        row = g[i]
-        for k in range(classes):
-            total += i64(row[k]) * i64(err[k])
-        s = (total + (i64(words[i]) >> i64(32 - drop))) >> i64(drop)
-        kept = min(max(s, i64(-128)), i64(127))
-        over += s != kept
-        m[i] = i32(kept)
-    stat[6] += over
-
-
-@jit
-def softmax_error_twin(v, scale, label, err):
-    """The float twin of softmax_error: v real, scale real."""
-    n = v.shape[0]
-    top = v[0]
-    for k in range(1, n):
-        top = max(top, v[k])
-    total = 0.0
-    for k in range(n):
-        err[k] = math.exp((v[k] - top) * scale)
-        total += err[k]
-    for k in range(n):
-        err[k] = err[k] / total - (1.0 if k == label else 0.0)
-
-
-@jit
-def smooth_l1_error_twin(v, scale, label, err):
-    """The float twin of smooth_l1_error."""
-    for k in range(v.shape[0]):
-        err[k] = min(max(v[k] * scale - (1.0 if k == label else 0.0), -1.0), 1.0)
-
-
-@jit
-def transpose_signal_twin(g, err, m, scale):
-    """m = g @ err * scale in float64, in a fixed order."""
-    for i in range(g.shape[0]):
-        total = f64(0.0)
-        for k in range(g.shape[1]):
-            total += g[i, k] * err[k]
-        m[i] = total * scale
 
 
 @jit

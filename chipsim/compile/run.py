@@ -8,9 +8,10 @@ import numpy as np
 
 from chipsim.compile.build import generate, load, make_scratch
 from chipsim.compile.lanes import u64
+from chipsim.compile.samples import kept
 from chipsim.data.events import Events
 from chipsim.errors import DataError, SettingError
-from chipsim.plan import Plan
+from chipsim.plan import NO_TARGET, Plan
 from chipsim.state import State
 
 
@@ -73,22 +74,29 @@ class Kernels:
             outs,
         )
 
-    def outputs(self, count: int) -> tuple:
-        """Empty output arrays for `count` samples, one per layer that is not a source."""
+    def outputs(self, count: int, steps: int = 0) -> tuple:
+        """Empty output arrays for `count` samples in the order of `samples.kept`; then one per integrator
+        for the predictions of `steps` steps."""
         kind = np.float64 if self.twin else np.int32
-        return tuple(
-            np.zeros((count, x.size), kind if x.kind == "integrator" else np.int32)
-            for x in self.plan.layers
-            if x.kind != "source"
-        )
+        finals = (np.zeros((count, x.size), kind if a == "v" else np.int32) for x, a in kept(self.plan))
+        shape = (count, steps) if steps else (0, 0)
+        return (*finals, *(np.zeros(shape, np.int16) for _ in self._integrators()))
+
+    def _integrators(self) -> list[str]:
+        return [x.name for x in self.plan.layers if x.kind == "integrator"]
 
     def named(self, outs: tuple) -> dict:
-        """Outputs by layer name: potentials of integrators, spike counts of the others."""
-        layers = [x for x in self.plan.layers if x.kind != "source"]
-        return {
-            "potentials": {x.name: o for x, o in zip(layers, outs, strict=True) if x.kind == "integrator"},
-            "counts": {x.name: o for x, o in zip(layers, outs, strict=True) if x.kind == "lif"},
-        }
+        """Outputs by layer name: potentials of integrators, spike counts and membranes of spiking layers,
+        and predictions where they were asked for."""
+        named: dict = {"potentials": {}, "counts": {}, "membranes": {}}
+        finals = kept(self.plan)
+        for (layer, array), out in zip(finals, outs, strict=False):
+            what = "counts" if array == "count" else "membranes" if layer.kind == "lif" else "potentials"
+            named[what][layer.name] = out
+        predicted = dict(zip(self._integrators(), outs[len(finals) :], strict=True))
+        if any(x.size for x in predicted.values()):
+            named["predictions"] = predicted
+        return named
 
 
 def event_arrays(plan: Plan, events: Events | Mapping[str, Events]) -> tuple[tuple, int, int]:
@@ -134,14 +142,35 @@ def event_arrays(plan: Plan, events: Events | Mapping[str, Events]) -> tuple[tup
     return tuple(arrays), samples, steps
 
 
-def label_array(labels: np.ndarray | None, samples: int) -> np.ndarray:
-    """int64[samples], -1 where there is no label."""
+def label_array(labels: np.ndarray | None, samples: int, steps: int) -> np.ndarray:
+    """int64[samples, 1] or, with a label for each step, int64[samples, steps]; NO_TARGET without labels."""
     if labels is None:
-        return np.full(samples, -1, np.int64)
+        return np.full((samples, 1), NO_TARGET, np.int64)
     labels = np.ascontiguousarray(labels, np.int64)
-    if labels.shape != (samples,):
-        raise DataError(f"labels of shape {labels.shape} for {samples} samples")
+    if labels.shape == (samples,):
+        return labels[:, None]
+    if labels.shape != (samples, steps):
+        raise DataError(
+            f"labels of shape {labels.shape} for {samples} samples",
+            remedy=f"one label per sample, or one per sample and step: ({samples}, {steps})",
+        )
     return labels
+
+
+def class_labels(plan: Plan, labels: np.ndarray | None, samples: int, steps: int) -> np.ndarray:
+    """`label_array`, and DataError for a class that a circuit of the plan does not have."""
+    made = label_array(labels, samples, steps)
+    for k in plan.circuits:
+        if k.judged < 0 or k.error == "regression" or not made.size:
+            continue
+        layer = plan.layers[k.judged]
+        if made.max() >= layer.size:
+            raise DataError(
+                f"label {made.max()}; the classes are 0 to {layer.size - 1}",
+                where=f"layer '{layer.name}'",
+                remedy="give the layer one neuron per class; -1 is no target",
+            )
+    return made
 
 
 def reward_array(rewards: np.ndarray | None, samples: int, steps: int) -> np.ndarray:
@@ -163,6 +192,7 @@ def compiled_present(
     rewards: np.ndarray | None = None,
     learn: bool = True,
     samples: Sequence[int] | None = None,
+    predictions: bool = False,
     kernels: Kernels | None = None,
 ) -> dict:
     """`reference.reference_present` on compiled kernels: same arguments, same state afterwards."""
@@ -174,11 +204,11 @@ def compiled_present(
             f"{len(order)} samples in {plan.contexts} contexts",
             remedy="learn with a multiple of the contexts, or with one context",
         )
-    outs = kernels.outputs(len(order))
+    outs = kernels.outputs(len(order), steps if predictions else 0)
     kernels.advance(
         state,
         arrays,
-        label_array(labels, count),
+        label_array(labels, count, steps),
         reward_array(rewards, count, steps),
         order.astype(np.int64),
         (0, len(order)),
@@ -208,7 +238,7 @@ def compiled_steps(
     kernels.advance(
         state,
         arrays,
-        label_array(labels, count),
+        label_array(labels, count, steps),
         reward_array(rewards, count, steps),
         np.arange(count, dtype=np.int64),
         (0, min(count, plan.contexts)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chipsim.plan import LayerPlan
+from chipsim.plan import LayerPlan, Plan
 
 
 def start_sample(d) -> None:
@@ -71,13 +71,28 @@ def finish_sample(d) -> None:
     d.level -= 1
     d.put("for b in range(B):", "    if g + b < hi:")
     slot = 0
-    for layer in d.plan.layers:
-        if layer.kind == "source":
-            continue
-        name = "v" if layer.kind == "integrator" else "count"
-        d.put(f"        copy_row(outs[{slot}], g + b - lo, l{layer.index}_{name}, b)")
+    for layer, array in kept(d.plan):
+        d.put(f"        copy_row(outs[{slot}], g + b - lo, l{layer.index}_{array}, b)")
         slot += 1
     d.level -= 1
+
+
+def kept(plan: Plan) -> list[tuple[LayerPlan, str]]:
+    """(layer, state array) of every output of a sample in the order of `outs`: membranes of integrators
+    and spike counts, then the membranes of spiking layers. Predictions of the integrators follow."""
+    layers = [x for x in plan.layers if x.kind != "source"]
+    first = [(x, "v" if x.kind == "integrator" else "count") for x in layers]
+    return first + [(x, "v") for x in layers if x.kind == "lif"]
+
+
+def predictions(d) -> None:
+    """Largest potential of every integrator after each step, where the caller gave room for it."""
+    slot = len(kept(d.plan))
+    for layer in d.plan.layers:
+        if layer.kind == "integrator":
+            d.put(f"if outs[{slot}].shape[0] > 0:", "    for b in range(live):")
+            d.put(f"        outs[{slot}][g + b - lo, ts - 1] = largest(l{layer.index}_v[b])")
+            slot += 1
 
 
 def _homeostasis(d, layer: LayerPlan) -> None:
@@ -98,4 +113,4 @@ def _homeostasis(d, layer: LayerPlan) -> None:
         d.put(f"l{k}_stat[7] += l{k}_thr.shape[0]")
 
 
-__all__ = ["finish_sample", "start_sample"]
+__all__ = ["finish_sample", "kept", "predictions", "start_sample"]

@@ -20,10 +20,13 @@ learning    the lines of the rules on incoming connections; homeostasis
     table_lookup             lines that read a table
     micro_op                 all executed lines, temps included, and the homeostasis updates: the engine's
                              view of the work whose memory writes the *_update events count
-error       the pathway from readouts to third factors: all events of inference, for readout layers and
-            for connections and layers of purpose "error", and of the circuits that serve the layer
+error       the pathway from errors to third factors: all events of inference, for readout layers and
+            for connections and layers of purpose "error", and of the circuits that serve the layer.
+            Products with errors of -0.5, 0 and 0.5 are additions; a look at an error's threshold is
+            one addition too
     circuit_add, circuit_multiply, circuit_divide, table_lookup, random_draw
-    error_message            class errors (or rewards) other than 0 that were sent
+    error_message            class errors, transported numbers or rewards other than 0 that were sent, and
+                             words of a stored copy that were renewed
 
 Products of a sum-of-products engine count like lines, one row per synaptic variable, where every
 product other than 0 is one update and one micro_op.
@@ -37,7 +40,8 @@ from typing import Any
 from chipsim.chip import EVENTS
 from chipsim.microcode.program import COUNTS, BoundRegister
 from chipsim.plan import ConnectionPlan, LayerPlan, Plan
-from chipsim.state import CIRCUIT_COUNTS, CONNECTION_COUNTS, LAYER_COUNTS
+from chipsim.state import CONNECTION_COUNTS, LAYER_COUNTS
+from chipsim.state_circuits import circuit_counts
 
 CIRCUIT_EVENTS = {
     "messages": "error_message",
@@ -55,7 +59,7 @@ def counters(plan: Plan, state: Mapping[str, Any]) -> dict[str, Any]:
 
     layers       {layer: {LAYER_COUNTS}}
     connections  {connection: {CONNECTION_COUNTS}}
-    circuits     {layer served: {CIRCUIT_COUNTS}}
+    circuits     {layer served: {state_circuits.circuit_counts}}
     lines        {connection: [{"line", "section", "text", "target", COUNTS...}]}
     weights      {connection: {"evaluated", "skipped", "draws", "saturated", "rounded_to_zero",
                  "changed"}}: the lines into the weight, summed; `changed` counts written elements
@@ -67,7 +71,7 @@ def counters(plan: Plan, state: Mapping[str, Any]) -> dict[str, Any]:
             c.name: _named(CONNECTION_COUNTS, state[f"c{c.index}_stat"]) for c in plan.connections
         },
         "circuits": {
-            plan.layers[k.layer].name: _named(CIRCUIT_COUNTS, state[f"k{k.index}_stat"])
+            plan.layers[k.layer].name: _named(circuit_counts(k), state[f"k{k.index}_stat"])
             for k in plan.circuits
         },
         "lines": rows,
@@ -151,7 +155,9 @@ def event_counts(plan: Plan, state: Mapping[str, Any]) -> dict[str, Events]:
 def is_error_layer(plan: Plan, layer: LayerPlan) -> bool:
     """Whether a layer only serves third factors: a circuit's readout, or fed by error connections alone."""
     purposes = {_purpose(plan.connections[c]) for c in layer.incoming}
-    return any(k.readout == layer.index for k in plan.circuits) or purposes == {"error"}
+    return any(k.readout == layer.index for k in plan.circuits if k.kind == "readout") or purposes == {
+        "error"
+    }
 
 
 def _purpose(c: ConnectionPlan) -> str:

@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 
 from chipsim.errors import LimitError
-from chipsim.plan import ConnectionPlan, LayerPlan, Plan
-from chipsim.state import CIRCUIT_COUNTS, CONNECTION_COUNTS, LAYER_COUNTS, index_type, storage
+from chipsim.plan import CircuitPlan, ConnectionPlan, LayerPlan, Plan
+from chipsim.state import CONNECTION_COUNTS, LAYER_COUNTS, index_type, storage
+from chipsim.state_circuits import MORE_CIRCUIT_COUNTS
 
 MATRICES = "readout and feedback matrices"
 SOFTMAX_ENTRIES, SOFTMAX_BITS = 256, 16  # exp(-i/16) of a softmax readout
+TRIGGER_BITS = 16  # thresholds of 0 to 1.0 in 1/256 of an error's LSB
 MAKING = 32  # bytes per synapse that making a weight memory takes for a moment (measured)
 MEGABYTE = 1_000_000
 
@@ -42,7 +44,9 @@ def memory_items(plan: Plan) -> list[Item]:
         items += _tables(c)
     for layer in plan.layers:
         items += _neuron_state(plan, layer)
-    if any(k.kind == "readout" and k.error == "softmax" for k in plan.circuits):
+    for k in plan.circuits:
+        items += _circuit(plan, k)
+    if any(k.error in ("softmax", "sign") and k.judged >= 0 for k in plan.circuits):
         items.append(_item("tables", "exponentials of the softmax error", SOFTMAX_ENTRIES, SOFTMAX_BITS))
     return [item for item in items if item["count"] and item["bits_each"]]
 
@@ -53,7 +57,7 @@ def _item(purpose: str, what: str, count: int, bits: int) -> Item:
 
 def _synaptic(plan: Plan, c: ConnectionPlan) -> list[Item]:
     """Weights, target numbers of a sparse connection, delays of its synapses."""
-    purpose, n = MATRICES if c.purpose == "error" else "weights", synapses(plan, c)
+    purpose, n = "weights" if c.purpose == "inference" else MATRICES, synapses(plan, c)
     items = [_item(purpose, f"{c.name} weights", n, c.weight.bits)]
     if c.sparse:
         items.append(_item(purpose, f"{c.name} targets", n, (c.n_post - 1).bit_length()))
@@ -106,6 +110,18 @@ def _neuron_state(plan: Plan, x: LayerPlan) -> list[Item]:
     return items
 
 
+def _circuit(plan: Plan, k: CircuitPlan) -> list[Item]:
+    """What a circuit keeps from one update instant to the next."""
+    items, name = [], plan.layers[k.layer].name
+    if k.copy_every:
+        c = plan.connections[k.connection]
+        items.append(_item(MATRICES, f"{name} copy of {c.name}", synapses(plan, c), c.weight.bits))
+        items.append(_item(MATRICES, f"{name} age of the copy", 1, (k.copy_every - 1).bit_length()))
+    if k.trigger is not None:
+        items.append(_item("thresholds", f"{name} error trigger", 1, TRIGGER_BITS))
+    return items
+
+
 def _signals(plan: Plan, x: LayerPlan, n: int) -> tuple[int]:
     """A reward is one number per context, every other third factor one per neuron."""
     return (plan.contexts if plan.circuits[x.circuit].kind == "reward" else n,)
@@ -123,7 +139,8 @@ def memory_needed(plan: Plan, *, copies: int = 1) -> int:
     weights = sum(_weight_bytes(plan, c) for c in plan.connections)
     registers = sum(_register_bytes(plan, c) for c in plan.connections)
     neurons = sum(_layer_bytes(plan, x) for x in plan.layers)
-    counters = 8 * (1 + len(CIRCUIT_COUNTS) * len(plan.circuits))
+    counters = 8 * (1 + len(MORE_CIRCUIT_COUNTS) * len(plan.circuits))
+    weights += sum(_weight_bytes(plan, plan.connections[k.connection]) for k in plan.circuits if k.copy_every)
     peak = max((MAKING * synapses(plan, c) for c in plan.connections), default=0)
     return weights + copies * (registers + neurons) + counters + peak
 

@@ -14,10 +14,12 @@ from chipsim.microcode.bind import Use
 from chipsim.microcode.program import COUNTS, Note
 from chipsim.microcode.verify import verify
 from chipsim.plan import DECAY_FRAC, CircuitPlan, ConnectionPlan, LayerPlan, Plan
-from chipsim.state import CIRCUIT_COUNTS, LAYER_COUNTS
+from chipsim.state import LAYER_COUNTS
+from chipsim.state_circuits import circuit_counts
 from chipsim.version import __version__
 
 ONE = 1 << DECAY_FRAC
+WRITES = {"readout": "class errors, third factor", "error": "own errors"}  # of a circuit
 VERIFIED = ("sticking", "dead")  # the verifier's notes that a report repeats
 
 
@@ -97,7 +99,7 @@ def writes(plan: Plan, state: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
         rows += _line_writes(c, state) if c.program else []
     for x in plan.layers:
         rows += _neuron_writes(x, state) if x.kind != "source" else []
-        if x.circuit is not None and plan.circuits[x.circuit].kind == "readout":
+        if x.circuit is not None and plan.circuits[x.circuit].kind != "reward":
             rows.append(_circuit_writes(x, plan.circuits[x.circuit], state))
     return rows
 
@@ -136,13 +138,14 @@ def _neuron_writes(x: LayerPlan, state: Mapping[str, np.ndarray]) -> list[dict[s
 
 
 def _circuit_writes(x: LayerPlan, k: CircuitPlan, state: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Class errors and signals of a readout: every class error is one addition beyond the products."""
-    counted = dict(zip(CIRCUIT_COUNTS, state[f"k{k.index}_stat"].tolist(), strict=True))
+    """Errors and signals of a circuit: every error is one addition beyond the products."""
+    counted = dict(zip(circuit_counts(k), state[f"k{k.index}_stat"].tolist(), strict=True))
+    done = counted["additions"] - counted["multiplications"] + counted["draws"]
     return {
         "place": x.name,
-        "name": "class errors, third factor",
-        "rounding": k.rounding,
-        "done": counted["additions"] - counted["multiplications"] + counted["draws"],
+        "name": WRITES.get(k.kind, "third factor"),
+        "rounding": k.rounding if k.kind != "error" else "",
+        "done": max(done, counted["limited"]),
         "draws": counted["draws"],
         "saturated": counted["limited"],
         "wrapped": 0,

@@ -69,12 +69,12 @@ def per_context_owner(program: Program, at: Source) -> None:
 
 
 def publish_owner(program: Program, at: Source) -> None:
-    """`publish` on anything but a post register."""
+    """`publish` on anything but a pre or post register."""
     for r in program.registers:
-        if r.publish and (r.owner != "post" or r.temp):
+        if r.publish and (r.owner not in ("pre", "post") or r.temp):
             at.fail(
                 r.line,
-                f"'{r.name}' cannot be published: only a post register can",
+                f"'{r.name}' cannot be published: only a pre or post register can",
                 word="publish",
                 remedy="declare `post NAME : FORMAT publish` and write it",
             )

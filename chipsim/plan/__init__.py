@@ -15,13 +15,14 @@ from chipsim.errors import NetworkError
 from chipsim.fixed import Format
 from chipsim.microcode.program import Note, Program
 from chipsim.network import Network
-from chipsim.plan.circuits import check_circuits, fold_circuit, logit_shift
+from chipsim.plan.circuits import check_circuits, fold_circuits, logit_shift
 from chipsim.plan.connections import fold_connection
 from chipsim.plan.folding import folding_notes
 from chipsim.plan.layers import finish_layers, fold_layers, weight_formats
 from chipsim.plan.limits import check_limits
 from chipsim.plan.types import (
     DECAY_FRAC,
+    NO_TARGET,
     REWARD,
     THIRD_FACTOR,
     CircuitPlan,
@@ -33,6 +34,7 @@ from chipsim.plan.types import (
 
 __all__ = [
     "DECAY_FRAC",
+    "NO_TARGET",
     "REWARD",
     "THIRD_FACTOR",
     "CircuitPlan",
@@ -87,9 +89,9 @@ def plan(
         connections.append(
             fold_connection(network, chip, c, bits[c.index], layers[c.post], rules, update, noise, use, notes)
         )
-    circuits = tuple(fold_circuit(x, connections, layers) for x in network.circuits)
+    circuits = fold_circuits(network.circuits, connections, layers, update)
     layers = finish_layers(network, layers, connections, circuits)
-    check_circuits(layers, connections)
+    check_circuits(layers, connections, circuits, order)
     check_limits(network, chip, layers, connections)
     return Plan(
         chip=chip.name,
@@ -116,7 +118,7 @@ def _order(network: Network, chip: object) -> tuple[int, ...]:
     low = chip.step.min_delay
     ahead = {layer.index: set() for layer in network.layers}
     for c in network.connections:
-        if max(c.delay, low) == 0:
+        if max(c.delay, low) == 0 and c.purpose != "feedback":
             ahead[c.post].add(c.pre)
     done: list[int] = []
     while len(done) < len(network.layers):
@@ -125,7 +127,7 @@ def _order(network: Network, chip: object) -> tuple[int, ...]:
             left = [
                 c.name
                 for c in network.connections
-                if c.delay == 0 and c.post not in done and c.pre not in done
+                if c.delay == 0 and c.purpose != "feedback" and c.post not in done and c.pre not in done
             ]
             raise NetworkError(
                 f"a cycle without delay: {', '.join(left)}", remedy="give one of them delay=1 or more"

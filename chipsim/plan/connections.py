@@ -38,7 +38,7 @@ def fold_connection(
 ) -> ConnectionPlan:
     pre, post = network.layers[c.pre], network.layers[c.post]
     low = chip.step.min_delay
-    delay = max(c.delay, low)
+    delay = 0 if c.purpose == "feedback" else max(c.delay, low)
     high = chip.step.max_delay
     if high is not None and delay > high:
         raise LimitError(
@@ -79,7 +79,7 @@ def fold_connection(
         graded=graded,
         delay=delay,
         asked=c.delay,
-        lookback=delay - 1 if fired_first else delay,
+        lookback=delay - 1 if fired_first and delay else delay,
         synapse_delays=c.delays is not None,
         program=program,
         noise=kind,

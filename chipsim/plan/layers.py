@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from chipsim.errors import LimitError, NetworkError
 from chipsim.fixed import Format, fold
-from chipsim.network import Layer, Network
+from chipsim.network import Connection, Layer, Network
 from chipsim.plan.types import ConnectionPlan, LayerPlan
 
 
@@ -31,8 +31,13 @@ def weight_formats(network: Network, chip: object, bits: int | None) -> list[For
 
 def _eight_bit_frac(network: Network, layer: Layer) -> int:
     """Fraction bits of the finest incoming weight, were it 8 bits wide."""
-    ranges = [c.w_range for c in network.connections if c.post == layer.index]
+    ranges = [c.w_range for c in delivering(network) if c.post == layer.index]
     return 7 - int(math.log2(min(ranges, default=1.0)))
+
+
+def delivering(network: Network) -> list[Connection]:
+    """The connections that carry spikes: all but fixed feedback."""
+    return [c for c in network.connections if c.purpose != "feedback"]
 
 
 def _decay(tau_ms: float | None, dt_ms: float) -> int:
@@ -74,7 +79,7 @@ def fold_layers(network: Network, chip: object, bits: list[Format]) -> list[Laye
                 where=f"layer '{layer.name}' on chip {chip.name}",
             )
         up, target = layer.homeostasis or (0.0, 0.0)
-        fine = max((bits[c.index].frac for c in network.connections if c.post == layer.index), default=frac)
+        fine = max((bits[c.index].frac for c in delivering(network) if c.post == layer.index), default=frac)
         if fine > frac:
             raise LimitError(
                 f"weights have {fine} fraction bits, the membrane {frac}",
@@ -117,8 +122,8 @@ def fold_layers(network: Network, chip: object, bits: list[Format]) -> list[Laye
 def finish_layers(network, layers, connections, circuits) -> list[LayerPlan]:
     done = []
     for layer in layers:
-        incoming = tuple(c.index for c in connections if c.post == layer.index)
-        looks = [connections[c.index].lookback for c in network.connections if c.pre == layer.index]
+        incoming = tuple(c.index for c in delivering(network) if c.post == layer.index)
+        looks = [connections[c.index].lookback for c in delivering(network) if c.pre == layer.index]
         rings = [
             int(c.delays.max()) + 1
             for c in network.connections

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from chipsim.circuits import SMALLEST_RATE
 from chipsim.errors import SettingError
 from chipsim.fixed import Format
 from chipsim.microcode.program import BoundProgram, Note
@@ -11,32 +12,48 @@ from chipsim.network import Network
 
 THIRD_FACTOR = Format(True, 8, 7)
 REWARD = Format(True, 8, 4)
+NO_TARGET = -32768  # a label that asks for nothing; below 0 says so too, except for a regression
 DECAY_FRAC = 12  # k = raw / 4096, raw 0..4096; 4096 is exactly 1 and rounds nothing
 
 
 @dataclass(frozen=True)
 class Update:
-    """The update instant: kind step (after burn_in), every (k steps) or end (of the sample)."""
+    """The update instant: kind step (after burn_in), every (k steps), end (of the sample), or error:
+    every step, and all errors below a threshold that adapts to a share `rate` of them are 0."""
 
     kind: str = "step"
     every: int = 1
     burn_in: int = 0
+    rate: float = 0.0
 
     @classmethod
     def parse(cls, text: str, burn_in: int = 0) -> Update:
-        """`step`, `end`, or `every:5`."""
+        """`step`, `end`, `every:5`, or `error:0.05`."""
         if text in ("step", "end"):
             return cls(text, 1, burn_in)
         kind, _, number = text.partition(":")
         if kind == "every" and number.isdigit() and int(number) > 0:
             return cls("every", int(number), burn_in)
-        raise SettingError(f"update '{text}'", remedy="use step, end, or every:K (K >= 1)")
+        if kind == "error" and (rate := _share(number)) is not None:
+            return cls("error", 1, burn_in, rate)
+        raise SettingError(
+            f"update '{text}'", remedy="use step, end, every:K (K >= 1), or error:RATE (0.002 to 0.998)"
+        )
 
     def due(self, step: int, last: bool) -> bool:
         """Whether the step-th step of a sample (from 1) is an instant; last: its final step."""
         if self.kind == "end":
             return last
         return step > self.burn_in and (step - self.burn_in) % self.every == 0
+
+
+def _share(text: str) -> float | None:
+    """A share that a trigger can hold, or None."""
+    try:
+        rate = float(text)
+    except ValueError:
+        return None
+    return rate if SMALLEST_RATE <= rate <= 1 - SMALLEST_RATE else None
 
 
 @dataclass(frozen=True)
@@ -120,8 +137,24 @@ class ConnectionPlan:
 
 
 @dataclass(frozen=True)
+class Trigger:
+    """Error-triggered updates, in units of 1/256 of an error's LSB: the threshold rises by `up` for each
+    error that is left and falls by `down` for each that is not."""
+
+    start: int
+    up: int
+    down: int
+
+
+@dataclass(frozen=True)
 class CircuitPlan:
-    """A third factor in integers. error has format error_fmt, the signal m signal_fmt."""
+    """A third factor in integers. error has format error_fmt, the signal m signal_fmt.
+
+    source       state array that goes back through the connection: errors (broadcast), a register or
+                 the next layer's third factor (transport); of contrast: the compared register
+    source_fmt   its format; source_size: numbers per context
+    stepped      the source is -64, 0 or 64 only: products with it count as additions
+    """
 
     index: int
     kind: str
@@ -135,6 +168,25 @@ class CircuitPlan:
     signal_frac: int = 14  # fraction bits of the summed product before rounding
     signal_shift: int = 0  # of these, bits of the right shift that keeps the signal inside its format
     rounding: str = "stochastic"
+    source: str = ""
+    source_fmt: Format = THIRD_FACTOR
+    stepped: bool = False
+    copy_every: int = 0
+    trigger: Trigger | None = None
+    inputs: int = 0
+    targets: int = 0
+    geometry: str = ""
+    shift_d: int = 0
+
+    @property
+    def judged(self) -> int:
+        """The layer whose potentials are compared with the label, -1 for none."""
+        return {"readout": self.readout, "error": self.layer}.get(self.kind, -1)
+
+    @property
+    def drop(self) -> int:
+        """Bits that the write of the signal drops."""
+        return self.signal_frac - self.signal_fmt.frac
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ def wire(stack: Stack) -> None:
     frozen = net.connect(
         LABELS, stack.hidden[0], rule="tp_labels", spread=s.label_spread, w_range=s.label_range
     )
-    below = (frozen, "eps")
+    below = (frozen, "eps0")
     for name, connection in zip(stack.hidden, stack.inward, strict=True):
         net.contrast(
             name,

@@ -5,8 +5,14 @@ from __future__ import annotations
 
 from chipsim.wiring.stack import Stack
 
+READOUT = "readout"
+
 
 def wire(stack: Stack) -> None:
     """One readout, of the top layer."""
-    stack.net.readout(stack.hidden[-1], stack.classes, error=stack.settings.error)
+    net, top = stack.net, stack.hidden[-1]
+    net.integrator(READOUT, stack.classes, tau_v_ms=stack.settings.readout_tau_ms)
+    fixed = net.connect(top, READOUT, spread=1.0, purpose="error")
+    net.error(READOUT, error=stack.settings.error)
+    net.transport(top, through=fixed, register="third_factor", signal_shift=stack.settings.signal_shift)
     stack.chain()

@@ -1,0 +1,96 @@
+"""Every rule on one network and one budget: accuracy by weight width, operations and memory.
+
+Papers: DECOLLE (Kaiser 2020), ELL, FELL, BELL (Ma 2022), Traces Propagation (Pes 2026), DALTON (Gaurav
+2024), S-TLLR (Apolinario 2025), and e-prop (Bellec 2020) on MNIST, 784-256-128. Two tables that are never
+mixed: `chip` forms (what was changed against the paper is in the row's label) and `paper` forms.
+Compared: each rule at 8, 6, 5 and 4 bits with its float twin of the same equations, over the same seeds
+and the same number of samples; the paired difference of 8 bits and twin; operations per learned sample
+and per inference, the error pathway apart; memory by purpose.
+Expected: chip forms at 8 bits 0.96 to 0.98, within half a point of their twins; 6 bits half a point less;
+4 bits one to three points less.
+Seeds: `seeds` of them, from --seed on; settings of each rule were chosen on validation (mnist.toml).
+Run time: about 1 min a cell and core, 2 h for everything; `--set reuse=FOLDER/cells` goes on with one
+that was interrupted. Scaled down: at most 5 epochs, one static image set as spikes, small dense layers.
+"""
+
+from pydantic import Field
+
+from chipsim.cells import Cell, run_cells
+from chipsim.errors import SettingError
+from chipsim.library import find
+from chipsim.presets import forms
+from chipsim.settings import ExperimentSettings
+from chipsim.tables import paired, spread, store
+
+RULES = ()
+CHIPS = ("ideal",)
+PURPOSES = ("inference", "learning", "error")
+
+
+class Settings(ExperimentSettings):
+    """Every key of --set."""
+
+    form: str = Field("chip", pattern="^(chip|paper)$", description="which forms stand in the table")
+    rules: tuple[str, ...] = Field((), description="default: every rule with a preset of that form")
+    bits: tuple[int, ...] = Field(
+        (8, 6, 5, 4), min_length=1, description="weight widths, the first with twin"
+    )
+    seeds: int = Field(3, ge=1)
+    experiment: str = Field("mnist", description="the experiment that every cell runs")
+    sets: tuple[str, ...] = Field((), description="further settings of every cell, key=value")
+    workers: int = Field(2, ge=1, description="cells at a time")
+    reuse: str = Field("", description="`cells` folder of an earlier run")
+
+
+def run(context):
+    """All cells, then the table."""
+    s = context.settings
+    known = {rule: f for rule, f in forms(find("experiment", s.experiment)).items() if s.form in f}
+    chosen = s.rules or tuple(known)
+    for rule in chosen:
+        if rule not in known:
+            raise SettingError(f"rule '{rule}' has no {s.form} form", remedy=f"rules: {', '.join(known)}")
+    cells = {(r, b, k): _cell(context, r, b, k) for r in chosen for b in s.bits for k in range(s.seeds)}
+    done = run_cells(context, list(cells.values()), workers=s.workers, reuse=s.reuse)
+    found = {key: done[cell] for key, cell in cells.items()}
+    rows = [_row(rule, known[rule][s.form].get("label", ""), s, found) for rule in chosen]
+    text = store(context.out.path, f"rules_compared_{s.form}", rows, _values(found))
+    return {"accuracy": {}, "table": rows, "report": text}
+
+
+def _cell(context, rule, bits, k):
+    s = context.settings
+    beside = () if bits == s.bits[0] else ("twin=false", "controls=false")
+    sets = (f"form={s.form}", f"weight.bits={bits}", *beside, *s.sets)
+    return Cell(s.experiment, rule, context.chip, context.seed + k, sets)
+
+
+def _row(rule, label, s, found):
+    def tests(bits, name="test"):
+        cells = [found[rule, bits, k] for k in range(s.seeds)]
+        return [
+            c["accuracy"][name] for c in cells if "error" not in c and c["accuracy"].get(name) is not None
+        ]
+
+    first = s.bits[0]
+    twins, ours = tests(first, "twin"), tests(first)
+    row = {"rule": rule, "form": f"{s.form}: {label}" if label else s.form, "twin": spread(twins)}
+    row |= {f"{bits} bits": spread(tests(bits)) for bits in s.bits}
+    row[f"{first} bits - twin"] = paired(ours, twins) if len(ours) == len(twins) else "-"
+    cell = found[rule, first, 0]
+    if "error" in cell:
+        return row | {"learned: ops": cell["error"]}
+    sample, bits = cell["per_sample"], cell["per_sample"]["memory_bits"]
+    row |= {f"learned: {p}": round(sample["learned"][p]) for p in PURPOSES}
+    row["one inference"] = round(sum(sample["tested"].values()))
+    row["memory (kbit)"] = round(sum(bits.values()) / 1000)
+    row["of it beside weights"] = round(sum(n for what, n in bits.items() if what != "weights") / 1000)
+    return row
+
+
+def _values(found):
+    kept = ("accuracy", "controls", "per_sample", "digest", "wall_s", "cpu_s", "error")
+    return [
+        {"rule": rule, "bits": bits, "seed": k, **{name: cell[name] for name in kept if name in cell}}
+        for (rule, bits, k), cell in found.items()
+    ]
