@@ -54,7 +54,7 @@ class StackSettings(ExperimentSettings):
     delays: tuple[int, ...] = Field((0,), min_length=1, description="of the input, one connection each")
     gain: float = Field(1.0, gt=0, description="scale of the drawn weights")
     circuit: str | None = Field(None, description="third factor; default: the rule's own")
-    classifier: str = Field("integrator", pattern="^(integrator|lif)$")
+    classifier: str = Field("integrator", pattern="^(integrator|lif|charge)$")
     classifier_tau_ms: float | None = Field(None, gt=0)
     published: str = Field("delta", description="register that carries the signal downwards")
     readout_tau_ms: float = Field(float("inf"), gt=0)

@@ -1,10 +1,13 @@
 """A trained classifier per hidden layer (ELL, FELL, BELL): its error goes back through its weights.
 
 `classifier = lif`: spiking neurons with the rule of the hidden layers, as in the paper;
+`classifier = charge`: spiking neurons whose whole charge is judged, with the rule `delta`;
 `classifier = integrator`: leaky sums with the rule `delta`.
 """
 
 from __future__ import annotations
+
+from math import inf
 
 from chipsim.wiring.stack import Stack, weight_range
 
@@ -20,10 +23,14 @@ def _classifier(stack: Stack, below: str) -> None:
     if s.classifier == "integrator":
         connection, register = stack.trained_output(name, below), "third_factor"
     else:
-        net.lif(name, stack.classes, tau_v_ms=s.classifier_tau_ms or s.tau_v_ms)
+        charge = s.classifier == "charge"
+        net.lif(name, stack.classes, tau_v_ms=s.classifier_tau_ms or (inf if charge else s.tau_v_ms))
         connection = net.connect(
-            below, name, rule=stack.rule, w_range=weight_range(net.layer(below).size) * s.readout_range
+            below,
+            name,
+            rule="delta" if charge else stack.rule,
+            w_range=weight_range(net.layer(below).size) * s.readout_range,
         )
         net.error(name, error=s.error)
-        register = s.published
+        register = "third_factor" if charge else s.published
     net.transport(below, through=connection, register=register, signal_shift=s.signal_shift)
