@@ -13,6 +13,7 @@ WRONG = {
     "r_stdp_cue": "stdp_pair",
     "rounding_noise": "stdp_pair",
     "stream": "stdp_pair",
+    "update_instant": "stdp_pair",
 }
 
 
