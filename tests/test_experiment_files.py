@@ -14,6 +14,7 @@ WRONG = {
     "rounding_noise": "stdp_pair",
     "stream": "stdp_pair",
     "update_instant": "stdp_pair",
+    "memory_and_macs": "decolle",
 }
 
 
