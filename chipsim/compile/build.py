@@ -23,6 +23,7 @@ from chipsim.compile.driver import HEADER, SCRATCH, Driver, advance_source
 from chipsim.compile.fire import fire_function
 from chipsim.compile.product_nest import product_function, product_scratch
 from chipsim.compile.sections import Functions, parts, section_function
+from chipsim.compile.third import circuit_scratch
 from chipsim.errors import RunError
 from chipsim.plan import Plan
 
@@ -53,7 +54,7 @@ def cache_folder() -> Path:
 @lru_cache(maxsize=1)
 def _kernel_hash() -> str:
     h = hashlib.sha256(f"{numba.__version__} {np.__version__} {sys.version_info[:2]}".encode())
-    for name in ("kernels.py", "circuit_kernels.py", "lanes.py"):
+    for name in ("kernels.py", "circuit_kernels.py", "contrast_kernels.py", "lanes.py"):
         h.update((HERE / name).read_bytes())
     return h.hexdigest()
 
@@ -97,9 +98,8 @@ def make_scratch(plan: Plan) -> dict[str, np.ndarray]:
             out[f"x_l{layer.index}_words_v"] = np.zeros(layer.size, np.uint32)
     for k in plan.circuits:
         out[f"x_k{k.index}_words"] = np.zeros(plan.layers[k.layer].size, np.uint32)
-        if k.kind == "error":
-            out[f"x_k{k.index}_charge"] = np.zeros(plan.layers[k.layer].size, np.int64)
-            out[f"x_k{k.index}_real"] = np.zeros(plan.layers[k.layer].size)
+        for name, array in circuit_scratch(k, plan.layers[k.layer].size).items():
+            out[f"x_k{k.index}_{name}"] = array
     for c in plan.connections:
         if c.program is None:
             continue
