@@ -16,7 +16,7 @@ from chipsim.data.named import named_parts
 from chipsim.data.samples import Encoded
 from chipsim.experiment import Context
 from chipsim.simulator import Simulator
-from chipsim.stacks import Choice, StackSettings, calibrate, first, simulator, voters
+from chipsim.stacks import Choice, StackSettings, calibrate, simulator, voters
 from chipsim.train import learn_epoch, set_rate
 
 
@@ -55,7 +55,7 @@ def blank(s: StackSettings, choice: Choice, parts: Parts) -> Simulator:
 def calibrated(s: StackSettings, choice: Choice, parts: Parts) -> Simulator:
     """The network, calibrated on its first training samples."""
     sim = blank(s, choice, parts)
-    calibrate(sim, s, parts.train.events(first(parts)))
+    calibrate(sim, s, parts.train)
     return sim
 
 

@@ -64,7 +64,7 @@ def _built(parts, update: str):
     context = SimpleNamespace(settings=settings, data=None, out=SimpleNamespace(note=lambda **x: None))
     data = seed_parts(context, 1)
     sim = blank(settings, Choice("decolle"), data)
-    parts["calibrate"](sim, settings, data.train.events())
+    parts["calibrate"](sim, settings, data.train)
     parts["set_rate"](sim, settings.rate)
     return sim, data.train
 
