@@ -38,7 +38,8 @@ def real_state(plan: Plan, state: State) -> State:
         if x.circuit is not None:
             real(f"l{x.index}_m", plan.circuits[x.circuit].signal_fmt.frac)
     for k in plan.circuits:
-        real(f"k{k.index}_err", k.error_fmt.frac)
+        for name in ("err", "errh"):
+            real(f"k{k.index}_{name}", k.error_fmt.frac)
         real(f"k{k.index}_thr", k.error_fmt.frac + 8)
         real(f"k{k.index}_z", 2 * k.source_fmt.frac)
         real(f"k{k.index}_y", k.error_fmt.frac)
@@ -50,4 +51,7 @@ def real_state(plan: Plan, state: State) -> State:
         for r in c.program.registers if c.program else ():
             if not r.is_weight:
                 real(f"c{c.index}_{'t' if r.temp else 'r'}_{r.name}", r.fmt.frac)
+        for x in c.program.stored if c.program else ():
+            if getattr(x, "source", "") != "post.spike":
+                real(f"c{c.index}_h_{x.name}", x.fmt.frac)
     return out

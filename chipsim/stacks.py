@@ -145,9 +145,14 @@ def contexts(s: StackSettings, classes: int, circuit: str) -> int:
 
 
 def simulator(
-    settings: StackSettings, choice: Choice, n_in: int, classes: int, payload_bits: int = 1
+    settings: StackSettings,
+    choice: Choice,
+    n_in: int,
+    classes: int,
+    payload_bits: int = 1,
+    steps: int | None = None,
 ) -> Simulator:
-    """The integer network of a run, at its initial weights."""
+    """The integer network of a run, at its initial weights; steps: the longest sample, for histories."""
     from chipsim.plan import Update
 
     s, rule = settings, choice.rule
@@ -164,6 +169,7 @@ def simulator(
         engine=choice.engine,
         fit=choice.fit,
         strict=choice.strict,
+        sample_steps=steps,
     )
 
 

@@ -51,7 +51,7 @@ def encoded(context: Context, parts: Parts) -> Parts:
 
 def _simulator(context: Context, parts: Parts) -> Simulator:
     x = parts.train
-    return simulator(context.settings, Choice.of(context), x.n_axons, x.classes, x.payload_bits)
+    return simulator(context.settings, Choice.of(context), x.n_axons, x.classes, x.payload_bits, x.n_steps)
 
 
 def run_supervised(context: Context, parts: Parts, data: Mapping[str, str] | None = None) -> dict[str, Any]:
