@@ -77,7 +77,9 @@ def run_folds(
 def _one(context: Context, samples: Recorded, fold: Fold) -> tuple[dict[str, Any], Simulator, dict]:
     s = context.settings
     parts = Parts(*(samples.take(x) for x in (fold.train, fold.validation, fold.test)))
-    sim = simulator(s, Choice.of(context), samples.n_axons, samples.classes, samples.payload_bits)
+    sim = simulator(
+        s, Choice.of(context), samples.n_axons, samples.classes, samples.payload_bits, samples.n_steps
+    )
     calibrate(sim, s, parts.train)
     nets = {"": sim} | ({"twin": twin_of(sim)} if s.twin else {})
     row: dict[str, Any] = {"fold": fold.name, "train": len(fold.train)}

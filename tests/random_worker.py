@@ -24,7 +24,7 @@ from chipsim.compile.run import compiled_present, compiled_steps
 from chipsim.conformance import Backend, Call, Case, compare, random_bundle, random_case
 from chipsim.data.events import Events
 from chipsim.errors import LimitError, RuleError
-from chipsim.library import entries, find
+from chipsim.library import find
 from chipsim.microcode import interpret
 from chipsim.microcode.combos import coverage
 from chipsim.microcode.program import COUNTS
@@ -35,7 +35,7 @@ from chipsim.stacks import StackSettings, build, contexts
 from chipsim.state import make_state
 
 KERNELS = Backend(compiled_present, compiled_steps)
-RULES = tuple(entries("rule"))
+RULES = ("stdp_pair", "stdp_triplet", "r_stdp", "decolle")
 SATURATED = COUNTS.index("saturated")
 
 
@@ -111,8 +111,7 @@ def shipped_case(rule: str, chip: str, sparse: bool) -> Case:
         if sparse:
             indptr = np.concatenate([[0], np.cumsum(mask.sum(1))])
             options = {"sparse": (indptr, np.nonzero(mask)[1]), "weights": rng.uniform(-0.2, 0.9, mask.sum())}
-        params = {} if rule == "tp_labels" else {"rate": 1}
-        net.connect(pre, post, rule=rule, settings={"params": params}, **options)
+        net.connect(pre, post, rule=rule, settings={"params": {"rate": 1}}, **options)
     for layer in ("hidden", "top"):
         (net.reward if rule == "r_stdp" else _readout(net))(layer)
     alone = rule == "r_stdp" or machine.engine == "sum_of_products"  # a tag decays by `=`; one sample
