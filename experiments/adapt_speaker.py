@@ -32,7 +32,7 @@ TEST_TAKES = 25  # of 50: the rest are shots
 class Settings(StackSettings):
     """The defaults; see `chipsim.stacks.StackSettings` for what each means."""
 
-    hidden: tuple[int, ...] = (256,)
+    hidden: tuple[int | str, ...] = (256,)
     epochs: int = Field(12, ge=1)
     rate: int = Field(11, ge=-16, le=32)
     rate_steps: tuple[int, ...] = (0, 0, 0, 0, 0, 0, 1, 1, 1, 2, 2, 2)

@@ -32,7 +32,7 @@ CHIPS = ("ideal",)
 class Settings(StackSettings):
     """The defaults; see `chipsim.stacks.StackSettings` for what each means."""
 
-    hidden: tuple[int, ...] = (128,)
+    hidden: tuple[int | str, ...] = (128,)
     epochs: int = Field(4, ge=1)
     rate: int = Field(13, ge=-16, le=32)
     rate_steps: tuple[int, ...] = (0, 1, 2, 3)

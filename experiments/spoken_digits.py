@@ -36,7 +36,7 @@ CHIPS = ("ideal",)
 class Settings(StackSettings):
     """The defaults; see `chipsim.stacks.StackSettings` for what each means."""
 
-    hidden: tuple[int, ...] = (256, 128)
+    hidden: tuple[int | str, ...] = (256, 128)
     epochs: int = Field(12, ge=1)
     rate: int = Field(11, ge=-16, le=32)
     rate_steps: tuple[int, ...] = (0, 0, 0, 0, 0, 0, 1, 1, 1, 2, 2, 2)
