@@ -7,6 +7,7 @@
                                                          through the connection's own weights
     net.contrast("hidden", "in->hidden", inputs=4, targets=4)      two paths compared, over contexts
     net.reward("hidden")                                 the run's scalar reward
+    net.unpool("hidden", "pool")                         that of the pool layer above it
 
 A layer has at most one. All numbers are real values; `plan/circuits.py` turns them into integers.
 """
@@ -37,7 +38,7 @@ FORMING = ("readout", "error")  # kinds that compare something with the label
 @dataclass(frozen=True)
 class Circuit:
     """Where a layer's third factor comes from. Kinds: readout, error, broadcast, transport, contrast,
-    reward (the methods of `ThirdFactors` describe them).
+    reward, pool (the methods of `ThirdFactors` describe them).
 
     readout      layer whose membranes form the errors (kind readout)
     connection   the matrix on the way back; of contrast: the connection that owns the register
@@ -48,6 +49,7 @@ class Circuit:
     of           layer whose circuit forms the errors (kind broadcast)
     register     what is sent back (transport) or compared (contrast)
     copy_every   updates between two refreshings of a stored copy of the matrix; 0: the matrix itself
+    pool         pool layer whose third factor is handed down, rounding: of its shares (kind pool)
     trigger      (rate, start): errors below an adapted threshold are 0, so that a share `rate` is left
     hold         in a replay every step uses the sample's final error, so that none is stored
     inputs, targets, geometry, logit_scale_d   of kind contrast
@@ -69,6 +71,8 @@ class Circuit:
     targets: int = 0
     geometry: tuple[int, str] | None = None
     logit_scale_d: float = 1.0
+    pool: int = -1
+    rounding: str = "stochastic"
     hold: bool = False
 
 
@@ -265,6 +269,24 @@ class ThirdFactors:
             logit_scale_d=logit_scale_d,
             signal_shift=signal_shift,
         )
+
+    def unpool(self, layer: str, pool: str, rounding: str = "stochastic") -> None:
+        """Give a layer the third factor of the pool layer above it: each neuron its window's.
+
+        Under average pooling it is divided by the window's size (rounding stochastic or nearest).
+        """
+        below, above = self.layer(layer), self.layer(pool)
+        if above.pool is None or above.below != below.index:
+            raise NetworkError(
+                f"'{pool}' does not pool '{layer}'",
+                where=f"unpool of '{layer}'",
+                remedy="name the layer and the pool layer that net.pool made of it",
+            )
+        if rounding not in ("stochastic", "nearest"):
+            raise NetworkError(
+                f"rounding '{rounding}'", where=f"unpool of '{layer}'", remedy="use stochastic or nearest"
+            )
+        self._circuit("pool", layer, pool=above.index, rounding=rounding)
 
     # ------------------------------------------------------------ helpers
 

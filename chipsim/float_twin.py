@@ -1,7 +1,8 @@
 """The float twin: the same network and bound programs in float64 (definition 6).
 
 No rounding, no saturation of traces, membranes, temps; constants and tables as folded; weights are
-clipped at the connection's limits. It starts from the integer simulator's initial state.
+clipped at the connection's limits. It starts from the integer simulator's present state. The ideal
+twin has nothing folded and nothing limited: exp(-dt/T) exactly, surrogates as their formula.
 """
 
 from __future__ import annotations
@@ -9,16 +10,24 @@ from __future__ import annotations
 import numpy as np
 
 from chipsim.plan import Plan
+from chipsim.plan.ideal import ideal_plan, ideal_state
 from chipsim.simulator import Simulator
 from chipsim.state import State
 
 
-def twin_of(sim: Simulator) -> Simulator:
-    """A Simulator with float64 state, equal in value to the given one's present state."""
+def twin_of(sim: Simulator, ideal: bool = False) -> Simulator:
+    """A Simulator with float64 state, equal in value to the given one's present state.
+
+    ideal   unfolded constants, decays, thresholds and tables, no limit of weights. SettingError for
+            a rule that was lowered to sums of products
+    """
     twin = object.__new__(Simulator)
     twin.__dict__.update(sim.__dict__)
     twin.twin = True
     twin.state = real_state(sim.plan, sim.state)
+    if ideal:
+        twin.plan = ideal_plan(sim.plan)
+        ideal_state(sim.plan, sim.state, twin.state)
     twin.probes, twin._kernels = {}, None
     return twin
 

@@ -19,6 +19,7 @@ from chipsim.plan import NO_TARGET, ConnectionPlan, LayerPlan, Plan
 from chipsim.plan.replay import check_sample
 from chipsim.reference_circuits import replayed_factors, third_factors
 from chipsim.reference_errors import form_errors
+from chipsim.reference_maps import fire_pool
 from chipsim.reference_neurons import NeuronKeys, add, deliver, fire
 from chipsim.reference_replay import recall_errors, recalled, remember
 from chipsim.state import LAYER_COUNTS, State
@@ -222,7 +223,10 @@ class _Run:
 
     def _phase(self, phase: str, layer: LayerPlan, clock: Clock) -> None:
         incoming = [self.plan.connections[c] for c in layer.incoming]
-        if phase == "deliver":
+        if layer.kind == "pool":
+            if phase == "fire":
+                fire_pool(self.plan, layer, self.state, clock.ts, len(self.group))
+        elif phase == "deliver":
             for c in incoming:
                 deliver(self.plan, c, self.state, self.wirings[c.index], clock.ts)
         elif phase == "fire":

@@ -13,6 +13,7 @@ from chipsim.reference_contrast import contrast
 from chipsim.reference_errors import EXP16 as EXP16
 from chipsim.reference_errors import form_errors
 from chipsim.reference_errors import softmax as softmax
+from chipsim.reference_maps import unpool
 from chipsim.reference_neurons import add
 from chipsim.state import State
 from chipsim.state_circuits import MORE_CIRCUIT_COUNTS as COUNTS
@@ -43,6 +44,8 @@ def replayed_factors(plan: Plan, k: CircuitPlan, state: State, rewards: Sequence
         if k.kind == "reward":
             state[f"l{k.layer}_m"][b, :] = rewards[b]
             add(state[f"k{k.index}_stat"], COUNTS, "messages", rewards[b] != 0)
+        elif k.kind == "pool":
+            unpool(plan, k, state, b, n)
         elif k.kind == "error":
             state[f"l{k.layer}_m"][b, :] = state[f"k{k.index}_err"][b]
         else:
@@ -65,6 +68,9 @@ def _rows(plan: Plan, k: CircuitPlan, state: State) -> list[list[tuple[int, int]
     """(target, weight) of every synapse, by neuron of the layer that is served."""
     c = plan.connections[k.connection]
     weights = state[f"k{k.index}_copy"] if k.copy_every else state[f"c{c.index}_w"]
+    if c.conv is not None:
+        flat = weights.reshape(-1).tolist()
+        return [[(i, flat[e]) for i, e in c.conv.places(j)] for j in range(c.n_pre)]
     if not c.sparse:
         return [list(enumerate(row)) for row in weights.tolist()]
     ends, targets = state[f"c{c.index}_ptr"].tolist(), state[f"c{c.index}_tgt"].tolist()

@@ -10,11 +10,13 @@ l<l>_acc           int32|int64[ring, B, n]  input of a step, frac acc_frac; slot
 l<l>_fired         uint8[B, n]     `post.spike` of the last completed phase 5
 l<l>_hist          int32[history, B, n]  spiking neurons of a step, ascending; slot step % history
 l<l>_hist_n        int32[history, B]     how many
-l<l>_pay           int16[history, B, n]  payloads beside l_hist (graded sources only)
+l<l>_pay           int16[history, B, n]  payloads beside l_hist (graded sources, average pools)
 l<l>_count         int32[B, n]     spikes in this sample
 l<l>_m             int32[B, n]     third factor (only with a circuit), format signal_fmt
 l<l>_stat          int64[len(LAYER_COUNTS)]
-c<c>_w             weights: [n_pre, n_post] dense, [n_synapses] sparse
+                   a pool layer has hist, hist_n, pay, fired (spikes of each window), count, m, stat
+c<c>_w             weights: [n_pre, n_post] dense, [n_synapses] sparse, [rows, channels] of a convolution:
+                   row (ky * K + kx) * C_in + ci
 c<c>_r_<name>      registers: pre [B, n_pre], post [B, n_post], layer [1], syn like w
                    ([B, ...] when per context)
 c<c>_t_<name>      temps, always with a context axis ([B, 1] for a layer's); scratch, not in digests
@@ -117,6 +119,12 @@ def _layer_arrays(state: State, layer: LayerPlan, plan: Plan) -> None:
         state[p + "pay"] = np.zeros((layer.history, b, n), np.int16)
     if layer.kind == "source":
         return
+    state[p + "fired"] = np.zeros((b, n), np.uint8)
+    state[p + "count"] = np.zeros((b, n), np.int32)
+    if layer.circuit is not None:
+        state[p + "m"] = np.zeros((b, n), np.int32)
+    if layer.kind == "pool":
+        return
     state[p + "v"] = np.zeros((b, n), np.int32)
     state[p + "vc"] = np.zeros((b, n), np.int32)
     if layer.k_u is not None:
@@ -126,16 +134,14 @@ def _layer_arrays(state: State, layer: LayerPlan, plan: Plan) -> None:
     state[p + "thr"] = np.full(n, layer.threshold, np.int32)
     state[p + "bias"] = np.full(n, layer.bias, np.int32)
     state[p + "acc"] = np.zeros((layer.ring, b, n), np.int64 if layer.acc_wide else np.int32)
-    state[p + "fired"] = np.zeros((b, n), np.uint8)
-    state[p + "count"] = np.zeros((b, n), np.int32)
-    if layer.circuit is not None:
-        state[p + "m"] = np.zeros((b, n), np.int32)
 
 
 def _connection_arrays(state: State, c: ConnectionPlan, plan: Plan) -> None:
     p = f"c{c.index}_"
     described = plan.network.connections[c.index]
     shape = (c.n_pre, c.n_post)
+    if c.conv is not None:
+        shape = (c.conv.rows, c.conv.post[2])
     if c.sparse:
         shape = _sparse_index(state, p, described.sparse, c)
     if described.delays is not None:

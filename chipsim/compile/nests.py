@@ -104,7 +104,8 @@ class Nest(Draws):
     def place(self, owner: str, name: str, per_context: bool) -> str:
         """Element of an array: index text by owner (b, i, j, s are the loop variables)."""
         if owner == "syn":
-            index = "s" if self.site.connection.sparse else "j, i"
+            rows = "j, i" if self.site.connection.conv is None else "r, i"
+            index = "s" if self.site.connection.sparse else rows
         else:
             index = {"pre": "j", "post": "i", "layer": "0"}[owner]
         return f"{name}[b, {index}]" if per_context else f"{name}[{index}]"

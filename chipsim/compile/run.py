@@ -25,7 +25,7 @@ class Kernels:
 
     def __init__(self, plan: Plan, state: State, *, twin: bool = False, counting: bool = True):
         self.plan, self.twin = plan, twin
-        self.scratch = make_scratch(plan)
+        self.scratch = make_scratch(plan, twin)
         self.fields = sorted([*state, *self.scratch])
         self.source = generate(plan, self.fields, twin=twin, counting=counting)
         self.module = load(self.source)
@@ -35,7 +35,7 @@ class Kernels:
         """Another caller of the same machine code, with scratch arrays of its own."""
         other = object.__new__(Kernels)
         other.__dict__.update(self.__dict__)
-        other.scratch = make_scratch(self.plan)
+        other.scratch = make_scratch(self.plan, self.twin)
         return other
 
     def advance(

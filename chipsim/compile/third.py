@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from chipsim.compile.conv_driver import turned, unpool
 from chipsim.noise import OP_CIRCUIT_SIGNAL
 from chipsim.plan import NO_TARGET, CircuitPlan, ConnectionPlan, LayerPlan
 from chipsim.plan.circuits import TARGET_FRAC
@@ -19,6 +20,8 @@ def third(d, layer: LayerPlan) -> None:
         circuit = d.plan.circuits[layer.circuit]
         if circuit.kind == "contrast":
             contrast(d, layer, circuit)
+        elif circuit.kind == "pool":
+            unpool(d, layer, circuit)
         else:
             _refresh(d, circuit)
             errors(d, circuit)
@@ -137,8 +140,11 @@ def _signal(d, layer: LayerPlan, x: CircuitPlan) -> None:
     w = f"k{x.index}_copy" if x.copy_every else f"c{c.index}_w"
     source = f"{x.source}[b]" if x.source else f"k{x.index}_err[b]"
     rows = f"{w}, c{c.index}_ptr, c{c.index}_tgt" if c.sparse else w
+    if c.conv is not None:
+        rows = turned(d, c, w, _kernel(x, c)[0].endswith("_32"))
     if d.twin:
         name = "sparse_signal_twin" if c.sparse else "transpose_signal_twin"
+        name = "conv_signal_twin" if c.conv else name
         d.put(f"{name}({rows}, {source}, {m}, {2.0**-x.signal_shift!r})")
         return
     name, last = _kernel(x, c)
@@ -152,8 +158,11 @@ def _kernel(x: CircuitPlan, c: ConnectionPlan) -> tuple[str, str]:
         return "dense_signal", ", True"
     if c.sparse:
         return "sparse_signal", ""
-    largest = max(-x.source_fmt.lo, x.source_fmt.hi) * max(-c.w_lo, c.w_hi) * c.n_post
+    fan_out = c.n_post if c.conv is None else c.conv.kernel**2 * c.conv.post[2]
+    largest = max(-x.source_fmt.lo, x.source_fmt.hi) * max(-c.w_lo, c.w_hi) * fan_out
     lanes = "_32" if largest < NARROW else ""
+    if c.conv is not None:
+        return f"conv_signal{lanes}", ""
     return f"dense_signal{lanes}", f", {not x.stepped}"
 
 

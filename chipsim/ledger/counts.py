@@ -4,10 +4,12 @@ A connection's events belong to the layer it leads to. Purposes and definitions:
 
 inference   what a network without learning would do as well
     axon_event               active axons of incoming connections, summed over steps
-    synaptic_event           weights added to an accumulator (fan-out of the active axons)
+    synaptic_event           weights added to an accumulator (fan-out of the active axons; of a
+                             convolution the places where its shared weights meet them)
     synaptic_event_graded    the same where the axon carries a payload: it needs a multiplication, and
                              is not counted under synaptic_event
-    spike                    spikes that the layer's neurons fired
+    spike                    spikes that the layer's neurons fired; of a pool layer the windows that sent
+                             one (windows have no state and no further events)
     neuron_update_active     (neuron, step) pairs with a current, membrane, input, bias or refractory
                              count other than 0; neuron_update_inactive: all other pairs
     random_draw              draws of a stochastic membrane or current decay
@@ -27,9 +29,9 @@ error       the pathway from errors to third factors: all events of inference, f
             Products with errors of -0.5, 0 and 0.5 are additions; a look at an error's threshold is
             one addition too
     circuit_add, circuit_multiply, circuit_divide, circuit_root, table_lookup, random_draw
-    error_message            class errors, transported numbers or rewards other than 0 that were sent, and
-                             words of a stored copy that were renewed; what a replayed step needs is
-                             sent again
+    error_message            class errors, transported numbers or rewards other than 0 that were sent, words
+                             of a stored copy that were renewed, third factors a pool layer hands down;
+                             what a replayed step needs is sent again
     history_write, history_read   class errors stored for a replay and taken up again
 
 Products of a sum-of-products engine count like lines, one row per synaptic variable, where every

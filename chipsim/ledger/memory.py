@@ -24,6 +24,8 @@ Item = dict[str, Any]
 
 def synapses(plan: Plan, c: ConnectionPlan) -> int:
     """Stored weights of a connection."""
+    if c.conv is not None:
+        return c.conv.weights
     return len(plan.network.connections[c.index].sparse[1]) if c.sparse else c.n_pre * c.n_post
 
 
@@ -122,6 +124,8 @@ def _neuron_state(plan: Plan, x: LayerPlan) -> list[Item]:
     items = [_item(what, f"{x.name} delayed spikes", n * (x.history - 1 - x.kept), x.payload_bits)]
     if x.kind == "source":
         return items
+    if x.kind == "pool":  # windows keep nothing from one step to the next
+        return items + _third_factor(plan, x, n)
     items.append(_item(what, f"{x.name} v", n, x.v_fmt.bits))
     if x.k_u is not None:
         items.append(_item(what, f"{x.name} u", n, x.u_fmt.bits))
@@ -129,12 +133,17 @@ def _neuron_state(plan: Plan, x: LayerPlan) -> list[Item]:
         items.append(_item(what, f"{x.name} refractory", n, x.refractory.bit_length()))
     if x.ring > 1 or plan.phases.index("fire") < plan.phases.index("deliver"):
         items.append(_item(what, f"{x.name} accumulator", n * x.ring, x.u_fmt.bits))
-    if x.circuit is not None:
-        bits = plan.circuits[x.circuit].signal_fmt.bits
-        items.append(_item(what, f"{x.name} third factor", *_signals(plan, x, n), bits))
+    items += _third_factor(plan, x, n)
     if x.homeo_up or x.homeo_down:
         items.append(_item("thresholds", x.name, x.size, x.v_fmt.bits))
     return items
+
+
+def _third_factor(plan: Plan, x: LayerPlan, n: int) -> list[Item]:
+    if x.circuit is None:
+        return []
+    bits = plan.circuits[x.circuit].signal_fmt.bits
+    return [_item("neuron state", f"{x.name} third factor", *_signals(plan, x, n), bits)]
 
 
 def _circuit(plan: Plan, k: CircuitPlan) -> list[Item]:
@@ -188,7 +197,7 @@ def _weight_bytes(plan: Plan, c: ConnectionPlan) -> int:
 
 
 def _register_bytes(plan: Plan, c: ConnectionPlan) -> int:
-    total = 8 * len(CONNECTION_COUNTS)
+    total = 8 * len(CONNECTION_COUNTS) + (c.conv.weights * storage(c.weight).itemsize if c.conv else 0)
     if c.program is None:
         return total
     sizes = {"pre": c.n_pre, "post": c.n_post, "layer": 1, "syn": synapses(plan, c)}
@@ -196,6 +205,8 @@ def _register_bytes(plan: Plan, c: ConnectionPlan) -> int:
         if not r.is_weight:
             copies = plan.contexts if r.temp or r.per_context or r.owner in ("pre", "post") else 1
             total += sizes[r.owner] * copies * storage(r.fmt).itemsize
+    if c.conv is not None:  # sums over places in three lanes, numbers and bits of places
+        total += 32 * c.conv.weights + 8 * (c.conv.rows * (plan.contexts + 1) + c.n_post)
     for x in c.program.stored:
         if getattr(x, "source", "") != "pre.spike":  # these stand in the pre layer's ring
             total += sizes[x.owner] * plan.contexts * c.program.depth * storage(x.fmt).itemsize
@@ -209,6 +220,8 @@ def _layer_bytes(plan: Plan, x: LayerPlan) -> int:
     total = x.history * (n * (6 if x.payload_bits > 1 else 4) + 4 * plan.contexts) + 8 * len(LAYER_COUNTS)
     if x.kind == "source":
         return total
+    if x.kind == "pool":  # and the window of each neuron below
+        return total + n * (5 + 4 * (x.circuit is not None)) + 4 * plan.layers[x.below].size
     each = 4 + 4 + 1 + 4 + 4 * (x.k_u is not None) + 2 * bool(x.refractory) + 4 * (x.circuit is not None)
     return total + n * (each + x.ring * (8 if x.acc_wide else 4)) + 16 * x.size
 

@@ -16,6 +16,7 @@ import numpy as np
 from chipsim.fixed import limit, shift_round
 from chipsim.microcode.program import COMPARISONS, COUNTS, BoundLine, BoundRegister, Operand
 from chipsim.microcode.reach import OWNER_POSITION, Clock, Place, Reach, active_axons
+from chipsim.microcode.shared import meets
 from chipsim.noise import draw_key, lfsr_next, lfsr_start, top_bits, word_one, word_pair
 
 DONE, SKIPPED, DRAWS, SATURATED, WRAPPED, ROUNDED_TO_ZERO, CHANGED = range(len(COUNTS))
@@ -84,6 +85,8 @@ def _contributions(line: BoundLine, reach: Reach) -> list[Place]:
     """Every (context, element) that meets in the target: of the target's owner, or, into a layer
     register, of the widest owner among the operands."""
     owner = line.target.owner
+    if owner == "syn" and reach.wiring.stored and not meets(line):
+        return reach.places("stored")
     if owner != "layer":
         return reach.places(owner)
     if line.mode == "=":
@@ -204,7 +207,7 @@ def _words(line: BoundLine, view: _View, size: int) -> Callable[[int, int], int]
                 serial[row] = lfsr_words(key, size)
             return serial[row][e]
         if pair:
-            return word_pair(key, wiring.post_of[e], wiring.pre_of[e], noise)
+            return word_pair(key, *wiring.draw_of(e), noise)
         return word_one(key, 0 if noise == "shared" else e)
 
     return word

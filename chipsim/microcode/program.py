@@ -193,6 +193,7 @@ class BoundRegister:
     lo: int
     hi: int
     is_weight: bool = False
+    exact_init: Fraction | None = None  # the initial value before it was folded
 
 
 @dataclass(frozen=True)
@@ -210,6 +211,7 @@ class BoundTable:
     reach: Fraction = Fraction(0)
     options: tuple[tuple[str, Fraction], ...] = ()
     steps: tuple[tuple[Fraction, Fraction], ...] = ()  # as written, for the ideal twin
+    ideal: bool = False  # the ideal twin's: a named shape is its formula
 
 
 @dataclass(frozen=True)
@@ -278,6 +280,7 @@ class BoundParam:
     raw: int
     lo: int
     hi: int
+    exact: Fraction | None = None  # kind value: before it was folded
 
 
 @dataclass(frozen=True)

@@ -130,6 +130,9 @@ def _order(network: Network, chip: object) -> tuple[int, ...]:
     for c in network.connections:
         if max(c.delay, low) == 0 and c.purpose != "feedback":
             ahead[c.post].add(c.pre)
+    for layer in network.layers:
+        if layer.pool is not None:  # a pool layer sees the spikes of this step
+            ahead[layer.index].add(layer.below)
     done: list[int] = []
     while len(done) < len(network.layers):
         ready = [i for i in ahead if i not in done and ahead[i] <= set(done)]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from chipsim.circuits import SMALLEST_RATE
 from chipsim.errors import SettingError
 from chipsim.fixed import Format
+from chipsim.geometry import Conv, Pool, Shape
 from chipsim.microcode.program import BoundProgram, Note
 from chipsim.network import Network
 
@@ -69,6 +70,8 @@ class LayerPlan:
     history      steps of spikes kept for delayed connections and for replays
     kept         of these, steps kept for replays only
     homeo_up/down  raw amounts added per spike and subtracted per learned sample
+    shape        (h, w, channels) of a map, None for a plain row of neurons
+    pool, below  pool layers only: the windows, and the layer they look at
     """
 
     index: int
@@ -104,6 +107,9 @@ class LayerPlan:
     kept: int = 0
     incoming: tuple[int, ...] = ()
     circuit: int | None = None
+    shape: Shape | None = None
+    pool: Pool | None = None
+    below: int = -1
 
 
 @dataclass(frozen=True)
@@ -114,6 +120,8 @@ class ConnectionPlan:
                  of the step sees it (0: within the step)
     delay        the delay used (raised to the chip's minimum), asked the one described
     shift        left shift that aligns the weight to the accumulator
+    conv         a convolution: n_pre and n_post are neurons, weights are [conv.rows, channels]
+    scale        bits by which payloads are divided (the windows of an average pool layer)
     """
 
     index: int
@@ -136,6 +144,13 @@ class ConnectionPlan:
     noise: str
     purpose: str
     spread: float = 0.0
+    conv: Conv | None = None
+    scale: int = 0
+
+    @property
+    def fan_in(self) -> int:
+        """Most synapses of a neuron (dense and convolutional connections)."""
+        return self.n_pre if self.conv is None else self.conv.rows
 
 
 @dataclass(frozen=True)
@@ -152,6 +167,7 @@ class Trigger:
 class CircuitPlan:
     """A third factor in integers. error has format error_fmt, the signal m signal_fmt.
 
+    kind pool: the layer's neurons get the third factor of their window in the pool layer `pool`.
     source       state array that goes back through the connection: errors (broadcast), a register or
                  the next layer's third factor (transport); of contrast: the compared register
     source_fmt   its format; source_size: numbers per context
@@ -171,6 +187,7 @@ class CircuitPlan:
     signal_frac: int = 14  # fraction bits of the summed product before rounding
     signal_shift: int = 0  # of these, bits of the right shift that keeps the signal inside its format
     rounding: str = "stochastic"
+    pool: int = -1
     source: str = ""
     source_fmt: Format = THIRD_FACTOR
     stepped: bool = False
