@@ -17,17 +17,21 @@ import numpy as np
 
 from chipsim.circuits import Circuit, ThirdFactors
 from chipsim.errors import NetworkError, did_you_mean
+from chipsim.geometry import Conv, Pool, Shape, size_of
+from chipsim.network_maps import conv_of, map_shape, pool_of
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A population. kind is source, lif or integrator; times in ms, potentials in real units.
+    """A population. kind is source, lif, integrator or pool; times in ms, potentials in real units.
 
     tau_v_ms     membrane time constant; math.inf for no leak
     tau_u_ms     time constant of the current, None for no current state (u = input)
     leak         'multiply' (v * k) or 'subtract' (|v| reduced by `leak_step`)
     homeostasis  (up, target): after each learned sample threshold += up * (spikes - target)
     payload_bits sources only: 1 for plain spikes, up to 8 for graded ones
+    shape        (h, w, channels) of a map: neuron (y * w + x) * channels + channel; None for a plain row
+    pool, below  pool layers only: the windows, and the layer they look at
     """
 
     index: int
@@ -46,6 +50,9 @@ class Layer:
     leak_step: float = 0.0
     reset_current: bool = False
     homeostasis: tuple[float, float] | None = None
+    shape: Shape | None = None
+    pool: Pool | None = None
+    below: int = -1
 
 
 @dataclass(frozen=True)
@@ -58,6 +65,7 @@ class Connection:
     delay       steps, >= 0; delays: uint8[n_synapses or n_pre, n_post], only without a rule
     w_range     weights of b bits span -w_range..w_range (default 1.0); `weight.bits` changes the LSB
     w_min/w_max limits of every write, real (default: the format's)
+    conv        a convolution (see `Network.conv`): weights float[kernel * kernel * channels, outputs]
     """
 
     index: int
@@ -77,6 +85,7 @@ class Connection:
     w_max: float | None = None
     settings: dict = field(default_factory=dict, compare=False)  # rule parameters and formats
     purpose: str = "inference"  # inference | error (readouts) | feedback (never delivered)
+    conv: Conv | None = None
 
 
 class Network(ThirdFactors):
@@ -94,24 +103,29 @@ class Network(ThirdFactors):
         self.connections: list[Connection] = []
         self.circuits: list[Circuit] = []
 
-    def source(self, name: str, size: int, *, payload_bits: int = 1) -> str:
+    def source(
+        self, name: str, size: int | Shape, *, payload_bits: int = 1, shape: Shape | None = None
+    ) -> str:
         """A layer driven from outside; payload_bits 2 to 8 for graded spikes or constant currents."""
         if not 1 <= payload_bits <= 8:
             raise NetworkError(
                 f"payload of {payload_bits} bits", where=f"source '{name}'", remedy="use 1 to 8 bits"
             )
-        return self._add(name, "source", size, payload_bits=payload_bits)
+        return self._add(name, "source", size, payload_bits=payload_bits, shape=shape)
 
-    def lif(self, name: str, size: int, **options: object) -> str:
-        """Leaky integrate-and-fire neurons; options are the fields of `Layer`."""
+    def lif(self, name: str, size: int | Shape, **options: object) -> str:
+        """Leaky integrate-and-fire neurons; size is a number or a map (h, w, channels), options are the
+        fields of `Layer`."""
         return self._add(name, "lif", size, **options)
 
     def integrator(self, name: str, size: int, **options: object) -> str:
         """Leaky integrators without threshold, spike or reset: readouts."""
         return self._add(name, "integrator", size, **options)
 
-    def _add(self, name: str, kind: str, size: int, **options: object) -> str:
+    def _add(self, name: str, kind: str, size: int | Shape, **options: object) -> str:
         known = set(Layer.__dataclass_fields__) - {"index", "name", "kind", "size"}
+        known -= set() if kind == "pool" else {"pool", "below"}
+        size, options["shape"] = map_shape(name, size, options.get("shape"))
         for key in options:
             if key not in known:
                 raise NetworkError(
@@ -152,6 +166,7 @@ class Network(ThirdFactors):
         a, b = self.layer(pre), self.layer(post)
         name = name or f"{pre}->{post}"
         known = set(Connection.__dataclass_fields__) - {"index", "name", "pre", "post"}
+        known -= set() if isinstance(options.get("conv"), Conv) else {"conv"}
         for key in options:
             if key not in known:
                 raise NetworkError(f"unknown option '{key}'{did_you_mean(key, known)}", where=name)
@@ -162,6 +177,49 @@ class Network(ThirdFactors):
         _check_connection(connection, a, b)
         self.connections.append(connection)
         return name
+
+    def conv(
+        self,
+        pre: str,
+        post: str,
+        kernel: int = 5,
+        *,
+        stride: int = 1,
+        pad: int = 0,
+        name: str | None = None,
+        **options: object,
+    ) -> str:
+        """Connect two maps by a convolution whose weights are stored once for all positions.
+
+        post must have the shape `geometry.conv_shape` gives. Options are those of `connect` but sparse
+        and delays; weights are float[kernel, kernel, C_in, C_out] or the same as [rows, C_out].
+        """
+        a, b = self.layer(pre), self.layer(post)
+        conv = conv_of(name or f"{pre}->{post}", a, b, kernel, stride, pad, options)
+        if options.get("weights") is not None:
+            weights = np.asarray(options["weights"])
+            if weights.shape == (kernel, kernel, a.shape[2], b.shape[2]):
+                options["weights"] = weights.reshape(conv.rows, b.shape[2])
+        return self.connect(pre, post, name=name, conv=conv, **options)
+
+    def pool(self, pre: str, name: str, size: int = 2, kind: str = "or") -> str:
+        """A layer of windows over a map, without state: what it sends leaves in the step it arrives.
+
+        kind or       a window fires if any of its neurons fired
+             average  a window sends the number of its spikes; connections divide by the window's size
+                      exactly (size is a power of two), and pre.spike of their rules is that number
+        """
+        below = self.layer(pre)
+        pool = pool_of(name, below, size, kind)
+        return self._add(
+            name,
+            "pool",
+            size_of(pool.post),
+            shape=pool.post,
+            payload_bits=pool.bits,
+            pool=pool,
+            below=below.index,
+        )
 
     def _feedback(self, name: str, layer: str, post: int, spread: float, bits: int | None) -> None:
         """A fixed matrix from a layer to the one whose errors come back through it; it delivers nothing."""
@@ -174,7 +232,9 @@ class Network(ThirdFactors):
 
 def _check_layer(layer: Layer) -> None:
     where = f"layer '{layer.name}'"
-    if layer.kind != "source" and not layer.tau_v_ms > 0:
+    if layer.kind in ("source", "pool"):
+        return
+    if not layer.tau_v_ms > 0:
         raise NetworkError(f"tau_v_ms is {layer.tau_v_ms}", where=where, remedy="above 0; math.inf: no leak")
     if layer.tau_u_ms is not None and not layer.tau_u_ms > 0:
         raise NetworkError(f"tau_u_ms is {layer.tau_u_ms}", where=where, remedy="above 0, or None")
@@ -189,8 +249,9 @@ def _check_layer(layer: Layer) -> None:
 
 
 def _check_connection(c: Connection, pre: Layer, post: Layer) -> None:
-    if post.kind == "source":
-        raise NetworkError("a source takes no input", where=c.name)
+    if post.kind in ("source", "pool"):
+        what = "a source" if post.kind == "source" else "a pool layer"
+        raise NetworkError(f"{what} takes no connection", where=c.name)
     if pre.kind == "integrator":
         raise NetworkError("an integrator sends no spikes", where=c.name)
     if c.delay < 0:
@@ -199,7 +260,7 @@ def _check_connection(c: Connection, pre: Layer, post: Layer) -> None:
         raise NetworkError(
             "one delay per synapse and a rule", where=c.name, remedy="a plastic connection has one delay"
         )
-    size = (pre.size, post.size)
+    size = (pre.size, post.size) if c.conv is None else (c.conv.rows, c.conv.post[2])
     if c.sparse is not None:
         indptr, targets = c.sparse
         size = (len(targets),)

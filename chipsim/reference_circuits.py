@@ -13,6 +13,7 @@ from chipsim.reference_contrast import contrast
 from chipsim.reference_errors import EXP16 as EXP16
 from chipsim.reference_errors import form_errors
 from chipsim.reference_errors import softmax as softmax
+from chipsim.reference_maps import unpool
 from chipsim.reference_neurons import add
 from chipsim.state import State
 from chipsim.state_circuits import MORE_CIRCUIT_COUNTS as COUNTS
@@ -30,14 +31,22 @@ def third_factors(
         return
     if k.copy_every:
         _refresh(k, state)
+    if k.judged >= 0:
+        for b in range(plan.contexts):
+            state[f"k{k.index}_err"][b, :] = form_errors(plan, k, state, b, labels[b])
+    replayed_factors(plan, k, state, rewards, n)
+
+
+def replayed_factors(plan: Plan, k: CircuitPlan, state: State, rewards: Sequence[int], n: int) -> None:
+    """The signal of one circuit in every context, from errors that were formed before: phase 7 of a
+    replayed step, and the second half of every phase 7."""
     for b in range(plan.contexts):
         if k.kind == "reward":
             state[f"l{k.layer}_m"][b, :] = rewards[b]
             add(state[f"k{k.index}_stat"], COUNTS, "messages", rewards[b] != 0)
-            continue
-        if k.judged >= 0:
-            state[f"k{k.index}_err"][b, :] = form_errors(plan, k, state, b, labels[b])
-        if k.kind == "error":
+        elif k.kind == "pool":
+            unpool(plan, k, state, b, n)
+        elif k.kind == "error":
             state[f"l{k.layer}_m"][b, :] = state[f"k{k.index}_err"][b]
         else:
             source = k.source or f"k{k.index}_err"
@@ -59,6 +68,9 @@ def _rows(plan: Plan, k: CircuitPlan, state: State) -> list[list[tuple[int, int]
     """(target, weight) of every synapse, by neuron of the layer that is served."""
     c = plan.connections[k.connection]
     weights = state[f"k{k.index}_copy"] if k.copy_every else state[f"c{c.index}_w"]
+    if c.conv is not None:
+        flat = weights.reshape(-1).tolist()
+        return [[(i, flat[e]) for i, e in c.conv.places(j)] for j in range(c.n_pre)]
     if not c.sparse:
         return [list(enumerate(row)) for row in weights.tolist()]
     ends, targets = state[f"c{c.index}_ptr"].tolist(), state[f"c{c.index}_tgt"].tolist()

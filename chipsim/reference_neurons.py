@@ -59,7 +59,8 @@ def deliver(plan: Plan, c: ConnectionPlan, state: State, wiring: Wiring, ts: int
             for s in wiring.rows[axon]:
                 slot = (ts + (later if delays is None else int(delays[s]))) % ring
                 i = wiring.post_of[s]
-                exact = int(accumulator[slot, b, i]) + (int(weights[s]) * payload << c.shift)
+                weight = int(weights[wiring.weight_of(s)])
+                exact = int(accumulator[slot, b, i]) + (weight * payload << c.shift)
                 accumulator[slot, b, i] = exact
     stat = state[f"c{c.index}_stat"]
     add(stat, CONNECTION_COUNTS, "axon_events", events)

@@ -19,6 +19,7 @@ from types import ModuleType
 import numba
 import numpy as np
 
+from chipsim.compile.conv_driver import conv_arrays
 from chipsim.compile.driver import HEADER, SCRATCH, Driver, advance_source
 from chipsim.compile.fire import fire_function
 from chipsim.compile.product_nest import product_function, product_scratch
@@ -28,6 +29,12 @@ from chipsim.errors import RunError
 from chipsim.plan import Plan
 
 HERE = Path(__file__).parent
+OWN = tuple(
+    f"{x}.py"
+    for x in (
+        "kernels circuit_kernels contrast_kernels conv_kernels conv_learn conv_back twin_kernels lanes"
+    ).split()
+)
 
 
 def cache_folder() -> Path:
@@ -54,7 +61,7 @@ def cache_folder() -> Path:
 @lru_cache(maxsize=1)
 def _kernel_hash() -> str:
     h = hashlib.sha256(f"{numba.__version__} {np.__version__} {sys.version_info[:2]}".encode())
-    for name in ("kernels.py", "circuit_kernels.py", "contrast_kernels.py", "lanes.py"):
+    for name in OWN:
         h.update((HERE / name).read_bytes())
     return h.hexdigest()
 
@@ -75,7 +82,7 @@ def generate(plan: Plan, fields: list[str], *, twin: bool = False, counting: boo
         if c.program.products:
             functions.add(f"c{c.index}_on_products{tail}", product_function(plan, c, counting, twin))
     for layer in plan.layers:
-        if layer.kind != "source":
+        if layer.kind not in ("source", "pool"):
             functions.add(f"l{layer.index}_fire{tail}", fire_function(layer, counting, twin))
     text = [HEADER.format(title=_title(plan))]
     text += functions.text()
@@ -88,12 +95,12 @@ def _title(plan: Plan) -> str:
     return f"chip {plan.chip}, {len(plan.layers)} layers, rules: {', '.join(rules) or 'none'}"
 
 
-def make_scratch(plan: Plan) -> dict[str, np.ndarray]:
+def make_scratch(plan: Plan, twin: bool = False) -> dict[str, np.ndarray]:
     """Work arrays without meaning between steps."""
     b = plan.contexts
-    out = {"x_rew": np.zeros(b, np.int64), "x_ids": np.zeros(b, np.int64)}
+    out = {"x_rew": np.zeros(b, np.int64), "x_ids": np.zeros(b, np.int64), **conv_arrays(plan, twin)}
     for layer in plan.layers:
-        if layer.kind != "source":
+        if layer.kind not in ("source", "pool"):
             out[f"x_l{layer.index}_words_u"] = np.zeros(layer.size, np.uint32)
             out[f"x_l{layer.index}_words_v"] = np.zeros(layer.size, np.uint32)
     for k in plan.circuits:
@@ -107,7 +114,7 @@ def make_scratch(plan: Plan) -> dict[str, np.ndarray]:
         shapes = {
             "even": (np.uint32, c.n_post),
             "even_pre": (np.uint32, c.n_pre),
-            "odd": (np.uint32, c.n_pre),
+            "odd": (np.uint32, max(c.n_pre, c.conv.rows) if c.conv else c.n_pre),
             "cols": (np.int32, c.n_post),
             "kept": (np.int32, c.n_post),
             "vec_i32": (np.int32, c.n_post),
@@ -117,6 +124,7 @@ def make_scratch(plan: Plan) -> dict[str, np.ndarray]:
             "reach_pre": (np.uint8, (b, c.n_pre)),
             "serial": (np.uint32, max(whole, c.n_pre, c.n_post)),
             "spk": (np.int16, (b, c.n_pre)),
+            "past": (np.int16, (b, c.n_pre if c.program.replays else 0)),
         }
         assert set(shapes) == set(SCRATCH)
         for name, (dtype, size) in shapes.items():
@@ -130,6 +138,8 @@ def make_scratch(plan: Plan) -> dict[str, np.ndarray]:
 
 def _synapses(plan: Plan, index: int) -> int:
     c, described = plan.connections[index], plan.network.connections[index]
+    if c.conv is not None:
+        return c.conv.weights
     return len(described.sparse[1]) if c.sparse else c.n_pre * c.n_post
 
 

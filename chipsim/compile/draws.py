@@ -27,6 +27,8 @@ class Draws:
             if noise == "shared":
                 return "word_0"
             self.site.array("serial")
+            if self.site.connection.conv is not None:
+                return "serial[r * channels + i]"
             return "serial[s]" if self.site.connection.sparse else "serial[j * n_post + i]"
         index = {"pre": "j", "post": "i", "layer": "0"}[owner]
         if noise == "shared":

@@ -73,14 +73,14 @@ def _over_elements(nest, wide: str) -> None:
     _contribution(nest)
 
 
-def _contribution(nest) -> None:
-    """One contribution: test when, count, add its exact value."""
+def _contribution(nest, met: str = "met") -> None:
+    """One contribution: test when, count (in `met` too), add its exact value."""
     when = nest.condition()
     if when:
         nest.put(f"if {when}:")
         nest.level += 1
     nest.count("done += 1")
-    nest.put("met += 1")
+    nest.put(f"{met} += 1")
     if nest.line.form != "random":
         if nest.site.twin:
             from chipsim.compile.twin import twin_value

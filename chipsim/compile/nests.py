@@ -43,8 +43,10 @@ class Site:
         return name
 
 
-def array_of(operand: Operand, program: BoundProgram) -> str:
+def array_of(operand: Operand, program: BoundProgram, section: str = "") -> str:
     """Name of the array an operand is read from, inside a section's function."""
+    if section == "on_replay" and operand.name in program.history:
+        return "past" if operand.source == "pre.spike" else f"h_{operand.name}"
     if operand.kind == "input":
         return {"pre.spike": "spk", "reward": "rew"}.get(operand.source) or ARRAY_OF_INPUT[operand.source]
     if operand.name == "":
@@ -102,7 +104,8 @@ class Nest(Draws):
     def place(self, owner: str, name: str, per_context: bool) -> str:
         """Element of an array: index text by owner (b, i, j, s are the loop variables)."""
         if owner == "syn":
-            index = "s" if self.site.connection.sparse else "j, i"
+            rows = "j, i" if self.site.connection.conv is None else "r, i"
+            index = "s" if self.site.connection.sparse else rows
         else:
             index = {"pre": "j", "post": "i", "layer": "0"}[owner]
         return f"{name}[b, {index}]" if per_context else f"{name}[{index}]"
@@ -114,7 +117,7 @@ class Nest(Draws):
             return f"{lane}({operand.raw})" if not scale else repr(float(operand.fmt.real(operand.raw)))
         if operand.kind == "param":
             return f"{lane}(p_{operand.name}{scale})"
-        name = array_of(operand, self.program)
+        name = array_of(operand, self.program, self.line.section)
         if name != "rew":
             self.site.array(name)
         if operand.kind == "input":

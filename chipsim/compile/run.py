@@ -12,6 +12,7 @@ from chipsim.compile.samples import kept
 from chipsim.data.events import Events
 from chipsim.errors import DataError, SettingError
 from chipsim.plan import NO_TARGET, Plan
+from chipsim.plan.replay import check_sample
 from chipsim.state import State
 
 
@@ -24,7 +25,7 @@ class Kernels:
 
     def __init__(self, plan: Plan, state: State, *, twin: bool = False, counting: bool = True):
         self.plan, self.twin = plan, twin
-        self.scratch = make_scratch(plan)
+        self.scratch = make_scratch(plan, twin)
         self.fields = sorted([*state, *self.scratch])
         self.source = generate(plan, self.fields, twin=twin, counting=counting)
         self.module = load(self.source)
@@ -34,7 +35,7 @@ class Kernels:
         """Another caller of the same machine code, with scratch arrays of its own."""
         other = object.__new__(Kernels)
         other.__dict__.update(self.__dict__)
-        other.scratch = make_scratch(self.plan)
+        other.scratch = make_scratch(self.plan, self.twin)
         return other
 
     def advance(
@@ -203,6 +204,8 @@ def compiled_present(
             f"{len(order)} samples in {plan.contexts} contexts",
             remedy="learn with a multiple of the contexts, or with one context",
         )
+    if learn:
+        check_sample(plan, steps)
     outs = kernels.outputs(len(order), steps if predictions else 0)
     kernels.advance(
         state,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chipsim.compile.replay import replay_sample
 from chipsim.plan import LayerPlan, Plan
 
 
@@ -47,7 +48,9 @@ def _sample_sections(d, section: str) -> None:
 def _reset_layer(d, layer: LayerPlan) -> None:
     k = layer.index
     d.put(f"clear2(l{k}_hist_n)")
-    if layer.kind == "source":
+    if layer.kind == "pool":
+        d.put(f"clear2(l{k}_fired)", f"clear2(l{k}_count)")
+    if layer.kind in ("source", "pool"):
         return
     d.put(f"clear3(l{k}_acc)")
     names = ["v", "vc", "fired", "count"]
@@ -58,11 +61,12 @@ def _reset_layer(d, layer: LayerPlan) -> None:
 
 
 def finish_sample(d) -> None:
-    """Outputs of the sample; with learning on_sample_end and homeostasis."""
+    """Outputs of the sample; with learning its replay, on_sample_end and homeostasis."""
     d.put("if fresh:")
     d.level += 1
     d.put("if learn:")
     d.level += 1
+    replay_sample(d)
     _sample_sections(d, "on_sample_end")
     for layer in d.plan.layers:
         if layer.homeo_up or layer.homeo_down:
@@ -80,7 +84,7 @@ def finish_sample(d) -> None:
 def kept(plan: Plan) -> list[tuple[LayerPlan, str]]:
     """(layer, state array) of every output of a sample in the order of `outs`: membranes of integrators
     and spike counts, then the membranes of spiking layers. Predictions of the integrators follow."""
-    layers = [x for x in plan.layers if x.kind != "source"]
+    layers = [x for x in plan.layers if x.kind in ("lif", "integrator")]
     first = [(x, "v" if x.kind == "integrator" else "count") for x in layers]
     return first + [(x, "v") for x in layers if x.kind == "lif"]
 

@@ -7,6 +7,11 @@ ROW_OWNERS = ("pre", "layer", "none")
 
 def synapse_nest(nest) -> None:
     """Emit a line whose target is a stored weight, a tag or a temp per synapse."""
+    if nest.site.connection.conv is not None:
+        from chipsim.compile.conv_nest import conv_nest
+
+        conv_nest(nest)
+        return
     if nest.site.contexts > 1 and not nest.per_context:
         _summed(nest)
         return

@@ -98,8 +98,8 @@ def writes(plan: Plan, state: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
     for c in plan.connections:
         rows += _line_writes(c, state) if c.program else []
     for x in plan.layers:
-        rows += _neuron_writes(x, state) if x.kind != "source" else []
-        if x.circuit is not None and plan.circuits[x.circuit].kind != "reward":
+        rows += _neuron_writes(x, state) if x.kind in ("lif", "integrator") else []
+        if x.circuit is not None and plan.circuits[x.circuit].kind not in ("reward", "pool"):
             rows.append(_circuit_writes(x, plan.circuits[x.circuit], state))
     return rows
 
@@ -199,6 +199,8 @@ def _rule_notes(plan: Plan, c: ConnectionPlan) -> list[Note]:
             n_pre=c.n_pre,
             n_post=c.n_post,
             contexts=plan.contexts,
+            positions=c.conv.positions if c.conv else 1,
+            shared=c.conv is not None,
         )
         found += [note for note in verify(c.program, use) if note.kind in VERIFIED]
     return list(dict.fromkeys(found))

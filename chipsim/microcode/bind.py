@@ -17,6 +17,7 @@ from chipsim.microcode.bounds import LIMIT_BITS, exact_bound
 from chipsim.microcode.lower import lower
 from chipsim.microcode.operands import Folder
 from chipsim.microcode.program import BoundLine, BoundProgram, Program
+from chipsim.microcode.shared import shared_assignment, shared_contexts, shared_engine
 from chipsim.microcode.source import Source
 
 ENGINES = ("lines", "sum_of_products")
@@ -38,10 +39,12 @@ class Use:
     dt_ms                length of a step in ms
     n_pre, n_post        axons and neurons; contexts: samples in flight with shared weights
     positions            places at which a shared kernel weight meets one sample (1: dense)
+    shared               weights are shared kernels: a stored weight has many axons and neurons
     formats, params      overrides by register name; by param or const name (a real number)
     fit                  "refuse" or "narrow" (cut low bits of registers wider than the chip's)
     engine               None: the chip's; "lines": run unlowered
     end_of_sample        the update instant is the end of the sample
+    sample_steps         T of `history ... depth=T` (0: not given)
     """
 
     weight: Format
@@ -62,6 +65,8 @@ class Use:
     fit: str = "refuse"
     engine: str | None = None
     end_of_sample: bool = False
+    shared: bool = False
+    sample_steps: int = 0
 
 
 def bind(program: Program, chip, use: Use) -> BoundProgram:
@@ -81,6 +86,9 @@ def bind(program: Program, chip, use: Use) -> BoundProgram:
     for line in lines:
         _contexts(line, use, at)
         _end_of_sample(line, use, at)
+        shared_assignment(line, use, at)
+        shared_contexts(line, use, at)
+    shared_engine(program, chip, engine, use)
     bounds = {p.name: (p.lo, p.hi) for p in folder.params if p.kind == "shift"}
     lines = tuple(replace(x, exact_bound=_proved(x, use, bounds, at)) for x in lines)
     check_rounding(registers, lines, bounds, chip)
@@ -100,6 +108,8 @@ def bind(program: Program, chip, use: Use) -> BoundProgram:
         notes=(*notes, *folder.notes),
         source=program.source,
         consts=tuple((c.name, str(c.fmt), folder.consts[c.name].raw) for c in program.consts),
+        history=program.history[0],
+        depth=program.history[1] or use.sample_steps,
     )
     return lower(bound, chip, use) if engine == "sum_of_products" else bound
 

@@ -39,7 +39,7 @@ def contributions(line: BoundLine, use) -> int:
     target = line.target
     contexts = 1 if target.per_context else use.contexts
     if target.owner == "syn":
-        return contexts * (1 if target.temp else use.positions)
+        return contexts * use.positions
     if target.owner == "layer":
         owners = {x.owner for x in (line.a, line.b, line.when) if x is not None}
         return contexts * (use.n_pre if "pre" in owners else 1) * (use.n_post if "post" in owners else 1)

@@ -1,6 +1,6 @@
 """Which elements a section reaches, context by context (definition 2, table of sections).
 
-    on_sample_start, on_step, on_epoch, on_sample_end   everything
+    on_sample_start, on_step, on_epoch, on_replay, on_sample_end   everything
     on_pre            the active axons, their synapses, the neurons these lead to
     on_membrane       all neurons
     on_post           the neurons that fired, their synapses, all axons
@@ -34,7 +34,12 @@ class Clock:
 
 @dataclass(frozen=True)
 class Wiring:
-    """Axon and neuron of every synapse, in storage order (pre-major), and the synapses of each."""
+    """Axon and neuron of every synapse, in storage order (pre-major), and the synapses of each.
+
+    Under shared kernels a synapse is a place where a stored weight meets an axon and a neuron:
+    stored[s] is its weight's number, drawn the (i, j) of each stored weight's draws. Else both are
+    empty: a synapse is its weight.
+    """
 
     n_pre: int
     n_post: int
@@ -43,11 +48,20 @@ class Wiring:
     rows: tuple[tuple[int, ...], ...]
     columns: tuple[tuple[int, ...], ...]
     sparse: bool
+    stored: tuple[int, ...] = ()
+    drawn: tuple[tuple[int, int], ...] = ()
 
     @classmethod
     def of(cls, c: object, state: dict) -> Wiring:
         """The wiring of a ConnectionPlan from its state arrays."""
-        if c.sparse:
+        stored: tuple[int, ...] = ()
+        drawn: tuple[tuple[int, int], ...] = ()
+        if c.conv is not None:
+            places = [(j, *place) for j in range(c.n_pre) for place in c.conv.places(j)]
+            pre_of, post_of, stored = (tuple(x) for x in zip(*places, strict=True))
+            channels = range(c.conv.post[2])
+            drawn = tuple((o, c.conv.draw_place(r)) for r in range(c.conv.rows) for o in channels)
+        elif c.sparse:
             ptr = state[f"c{c.index}_ptr"].tolist()
             post_of = tuple(state[f"c{c.index}_tgt"].tolist())
             pre_of = tuple(j for j in range(c.n_pre) for _ in range(ptr[j], ptr[j + 1]))
@@ -59,9 +73,16 @@ class Wiring:
         for s, (j, i) in enumerate(zip(pre_of, post_of, strict=True)):
             rows[j].append(s)
             columns[i].append(s)
-        return cls(
-            c.n_pre, c.n_post, pre_of, post_of, tuple(map(tuple, rows)), tuple(map(tuple, columns)), c.sparse
-        )
+        rows, columns = tuple(map(tuple, rows)), tuple(map(tuple, columns))
+        return cls(c.n_pre, c.n_post, pre_of, post_of, rows, columns, c.sparse, stored, drawn)
+
+    def weight_of(self, s: int) -> int:
+        """The stored weight of a synapse."""
+        return self.stored[s] if self.stored else s
+
+    def draw_of(self, e: int) -> tuple[int, int]:
+        """(i, j) of the draws of a stored weight: its neuron and axon, or channel and place."""
+        return self.drawn[e] if self.drawn else (self.post_of[e], self.pre_of[e])
 
 
 @dataclass
@@ -69,6 +90,7 @@ class Reach:
     """The reached elements: for each reached context the axons, neurons and synapses, ascending."""
 
     wiring: Wiring
+    whole: bool = False  # every stored weight is reached, also one that no axon and neuron meet in
     pre: dict[int, list[int]] = field(default_factory=dict)
     post: dict[int, list[int]] = field(default_factory=dict)
     syn: dict[int, list[int]] = field(default_factory=dict)
@@ -97,7 +119,15 @@ class Reach:
         if owner == "post":
             return [(b, 0, None, i, None) for b in self.contexts for i in self.post[b]]
         w = self.wiring
-        return [(b, 0, w.pre_of[s], w.post_of[s], s) for b in self.contexts for s in self.syn[b]]
+        if owner == "stored":
+            return [(b, 0, None, None, e) for b in self.contexts for e in self._stored(b)]
+        return [(b, 0, w.pre_of[s], w.post_of[s], w.weight_of(s)) for b in self.contexts for s in self.syn[b]]
+
+    def _stored(self, b: int) -> list[int]:
+        """Shared weights reached in a context, ascending."""
+        if self.whole:
+            return list(range(len(self.wiring.drawn)))
+        return sorted({self.wiring.stored[s] for s in self.syn[b]})
 
 
 def active_axons(plan: object, c: object, state: dict, ts: int, context: int) -> dict[int, int]:
@@ -115,7 +145,7 @@ def active_axons(plan: object, c: object, state: dict, ts: int, context: int) ->
 
 def reach_of(plan: object, c: object, state: dict, section: str, clock: Clock, wiring: Wiring) -> Reach:
     """What a section reaches in the present step, read from the state."""
-    reach = Reach(wiring)
+    reach = Reach(wiring, section in ALWAYS)
     axons, neurons = list(range(c.n_pre)), list(range(c.n_post))
     for b in range(plan.contexts):
         if section in ALWAYS:

@@ -42,12 +42,26 @@ def fold_circuits(
                 remedy=f"run with contexts={x.inputs + x.targets}",
             )
     folds = {"reward": _reward, "readout": _readout, "error": _error}
-    folds |= {"broadcast": _broadcast, "transport": _transport, "contrast": _contrast}
+    folds |= {"broadcast": _broadcast, "transport": _transport, "contrast": _contrast, "pool": _pool}
     return tuple(folds[x.kind](x, described, connections, layers, update) for x in described)
 
 
 def _reward(x: Circuit, *_: object) -> CircuitPlan:
     return CircuitPlan(x.index, "reward", x.layer, -1, -1, "", 0, REWARD, REWARD, REWARD.frac, "floor")
+
+
+def _pool(x: Circuit, described, connections, layers, update: Update) -> CircuitPlan:
+    above = layers[x.pool]
+    if all(k.layer != x.pool for k in described):
+        raise NetworkError(
+            f"pool layer '{above.name}' has no third factor to hand down",
+            where=f"layer '{layers[x.layer].name}'",
+            remedy=f"give it a circuit, for example net.readout('{above.name}', classes=...)",
+        )
+    frac = THIRD_FACTOR.frac + above.pool.scale
+    return CircuitPlan(
+        x.index, "pool", x.layer, -1, -1, "", 0, signal_frac=frac, rounding=x.rounding, pool=x.pool
+    )
 
 
 def _readout(x: Circuit, described, connections, layers, update: Update) -> CircuitPlan:

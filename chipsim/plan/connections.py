@@ -9,6 +9,7 @@ from chipsim.errors import LimitError, SettingError, did_you_mean
 from chipsim.fixed import Format
 from chipsim.microcode.program import BoundProgram, Note, Program
 from chipsim.network import Connection, Network
+from chipsim.plan.layers import pool_scale
 from chipsim.plan.types import REWARD, THIRD_FACTOR, ConnectionPlan, LayerPlan, Update
 
 
@@ -61,6 +62,8 @@ def fold_connection(
         program = _bind(network, chip, c, weight, w_lo, w_hi, layer, rules, update, use)
         notes.extend(program.notes)
     fan_in = pre.size if c.sparse is None else max(1, round(len(c.sparse[1]) / max(1, post.size)))
+    fan_in = c.conv.rows if c.conv else fan_in
+    scale = pool_scale(network, c)
     spread = c.gain * math.sqrt(3.0 / fan_in) if c.spread is None else c.spread
     # where fire comes before arrive, a spike of step t is on its axon in step t (min_delay 1)
     fired_first = chip.step.order.index("fire") < chip.step.order.index("arrive")
@@ -75,7 +78,7 @@ def fold_connection(
         weight=weight,
         w_lo=w_lo,
         w_hi=w_hi,
-        shift=layer.acc_frac - weight.frac,
+        shift=layer.acc_frac - weight.frac - scale,
         graded=graded,
         delay=delay,
         asked=c.delay,
@@ -85,6 +88,8 @@ def fold_connection(
         noise=kind,
         purpose=c.purpose,
         spread=spread,
+        conv=c.conv,
+        scale=scale,
     )
 
 
@@ -108,6 +113,8 @@ def _bind(network, chip, c, weight, w_lo, w_hi, layer, rules, update, use) -> Bo
             dt_ms=Fraction(network.dt_ms),
             n_pre=pre.size,
             n_post=network.layers[c.post].size,
+            positions=c.conv.positions if c.conv else 1,
+            shared=c.conv is not None,
             contexts=use["contexts"],
             formats={**use["formats"], **own.get("formats", {})},
             params={**use["params"], **own.get("params", {})},
@@ -115,5 +122,6 @@ def _bind(network, chip, c, weight, w_lo, w_hi, layer, rules, update, use) -> Bo
             fit=use["fit"],
             engine=use["engine"],
             end_of_sample=update.kind == "end",
+            sample_steps=use["sample_steps"],
         ),
     )

@@ -18,7 +18,7 @@ def folding_notes(network: Network, chip: object, layers: list[LayerPlan]) -> li
     """
     notes = []
     for layer, plan in zip(network.layers, layers, strict=True):
-        if layer.kind == "source":
+        if layer.kind in ("source", "pool"):
             continue
         if plan.k_u is not None and plan.k_u > 4096 - chip.neuron.u_decay_offset:
             raise LimitError(

@@ -60,8 +60,18 @@ def fold_layers(network: Network, chip: object, bits: list[Format]) -> list[Laye
     for layer in network.layers:
         if layer.kind == "source":
             plans.append(
-                LayerPlan(layer.index, layer.name, "source", layer.size, payload_bits=layer.payload_bits)
+                LayerPlan(
+                    layer.index,
+                    layer.name,
+                    "source",
+                    layer.size,
+                    payload_bits=layer.payload_bits,
+                    shape=layer.shape,
+                )
             )
+            continue
+        if layer.kind == "pool":
+            plans.append(_pool_layer(layer))
             continue
         neuron = chip.neuron
         frac = _eight_bit_frac(network, layer) + neuron.guard_bits
@@ -79,12 +89,15 @@ def fold_layers(network: Network, chip: object, bits: list[Format]) -> list[Laye
                 where=f"layer '{layer.name}' on chip {chip.name}",
             )
         up, target = layer.homeostasis or (0.0, 0.0)
-        fine = max((bits[c.index].frac for c in delivering(network) if c.post == layer.index), default=frac)
+        incoming = [c for c in delivering(network) if c.post == layer.index]
+        fine = max((bits[c.index].frac + pool_scale(network, c) for c in incoming), default=frac)
         if fine > frac:
+            averaged = any(pool_scale(network, c) for c in incoming)
             raise LimitError(
-                f"weights have {fine} fraction bits, the membrane {frac}",
+                f"weights{' divided by the size of pooling windows' * averaged} have {fine} fraction bits, "
+                f"the membrane {frac}",
                 where=f"layer '{layer.name}' on chip {chip.name}",
-                remedy="use narrower weights or a larger w_range",
+                remedy=f"use {'smaller windows, ' * averaged}narrower weights or a larger w_range",
             )
         plans.append(
             LayerPlan(
@@ -114,9 +127,29 @@ def fold_layers(network: Network, chip: object, bits: list[Format]) -> list[Laye
                 reset_current=layer.reset_current,
                 homeo_up=_raw(up, v, "homeostasis", layer),
                 homeo_down=_raw(up * target, v, "homeostasis", layer),
+                shape=layer.shape,
             )
         )
     return plans
+
+
+def _pool_layer(layer: Layer) -> LayerPlan:
+    return LayerPlan(
+        layer.index,
+        layer.name,
+        "pool",
+        layer.size,
+        payload_bits=layer.payload_bits,
+        shape=layer.shape,
+        pool=layer.pool,
+        below=layer.below,
+    )
+
+
+def pool_scale(network: Network, c: Connection) -> int:
+    """Bits by which the payloads of a connection are divided: those of an averaged window."""
+    pool = network.layers[c.pre].pool
+    return 0 if pool is None else pool.scale
 
 
 def finish_layers(network, layers, connections, circuits) -> list[LayerPlan]:
@@ -148,5 +181,6 @@ def _input_bound(network: Network, c: ConnectionPlan) -> int:
     """Largest |sum| a connection can add to one accumulator in a step."""
     described = network.connections[c.index]
     steps = 1 if described.delays is None else int(described.delays.max()) + 1
-    payload = 255 if c.graded else 1
-    return c.n_pre * max(-c.w_lo, c.w_hi) * payload * steps << c.shift
+    pool = network.layers[c.pre].pool
+    payload = (1 if not c.graded else 255) if pool is None else 1 << pool.scale
+    return c.fan_in * max(-c.w_lo, c.w_hi) * payload * steps << c.shift

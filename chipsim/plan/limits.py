@@ -24,17 +24,19 @@ def check_limits(
         if layer.kind == "source":
             continue
         incoming = [connections[k] for k in layer.incoming]
-        axons = sum(c.n_pre for c in incoming if c.sparse is False)
+        axons = sum(c.n_pre for c in incoming if c.sparse is False and c.conv is None)
         _wall(axons, limits.axons_in_per_core, "input axons on each of its cores", layer, chip)
         if limits.fan_in is not None:
             _wall(_fan_in(network, incoming), limits.fan_in, "synapses per neuron", layer, chip)
-        bits = [_bits_of_a_neuron(network, c) for c in incoming]
-        _wall(sum(bits), limits.synapse_bits_per_core, "bits of synapses for one neuron", layer, chip)
+        bits = [_bits_of_a_neuron(network, c) for c in incoming if c.conv is None]
+        kernels = sum(_bits_of_kernels(c) for c in incoming if c.conv is not None)
+        what = "bits of synapses for one neuron" + " and of shared kernels" * bool(kernels)
+        _wall(sum(bits) + kernels, limits.synapse_bits_per_core, what, layer, chip)
         per_core = layer.size
         if limits.neurons_per_core is not None:
             per_core = min(per_core, limits.neurons_per_core)
         if limits.synapse_bits_per_core is not None and sum(bits):
-            per_core = min(per_core, max(1, limits.synapse_bits_per_core // sum(bits)))
+            per_core = min(per_core, max(1, (limits.synapse_bits_per_core - kernels) // sum(bits)))
         needed += math.ceil(layer.size / per_core)
     if limits.cores is not None and needed > limits.cores:
         raise LimitError(
@@ -49,19 +51,28 @@ def _fan_in(network: Network, incoming: list[ConnectionPlan]) -> int:
     for c in incoming:
         described = network.connections[c.index]
         total += (
-            c.n_pre if not c.sparse else int(np.bincount(described.sparse[1], minlength=1).max(initial=0))
+            c.fan_in if not c.sparse else int(np.bincount(described.sparse[1], minlength=1).max(initial=0))
         )
     return total
 
 
 def _bits_of_a_neuron(network: Network, c: ConnectionPlan) -> int:
     """Weight and tag bits of the synapses of one neuron (indices and headers are left to mapping)."""
+    return _fan_in(network, [c]) * _bits_of_a_synapse(c)
+
+
+def _bits_of_kernels(c: ConnectionPlan) -> int:
+    """Bits of shared weights and tags: each core that holds neurons of the layer stores them once."""
+    return c.conv.weights * _bits_of_a_synapse(c)
+
+
+def _bits_of_a_synapse(c: ConnectionPlan) -> int:
     tags = sum(
         r.fmt.bits
         for r in (c.program.registers if c.program else ())
         if r.owner == "syn" and not r.is_weight and not r.temp
     )
-    return _fan_in(network, [c]) * (c.weight.bits + tags)
+    return c.weight.bits + tags
 
 
 def _wall(value: int, limit: int | None, what: str, layer: LayerPlan, chip: object) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from chipsim.circuits import SMALLEST_RATE
 from chipsim.errors import SettingError
 from chipsim.fixed import Format
+from chipsim.geometry import Conv, Pool, Shape
 from chipsim.microcode.program import BoundProgram, Note
 from chipsim.network import Network
 
@@ -66,8 +67,11 @@ class LayerPlan:
     acc_lo..hi   limits of the summed input after alignment (the accumulator's format, frac of v)
     acc_wide     the sum needs 64-bit lanes
     ring         slots of the accumulator (1 + largest per-synapse delay)
-    history      steps of spikes kept for delayed connections
+    history      steps of spikes kept for delayed connections and for replays
+    kept         of these, steps kept for replays only
     homeo_up/down  raw amounts added per spike and subtracted per learned sample
+    shape        (h, w, channels) of a map, None for a plain row of neurons
+    pool, below  pool layers only: the windows, and the layer they look at
     """
 
     index: int
@@ -100,8 +104,12 @@ class LayerPlan:
     homeo_down: int = 0
     ring: int = 1
     history: int = 1
+    kept: int = 0
     incoming: tuple[int, ...] = ()
     circuit: int | None = None
+    shape: Shape | None = None
+    pool: Pool | None = None
+    below: int = -1
 
 
 @dataclass(frozen=True)
@@ -112,6 +120,8 @@ class ConnectionPlan:
                  of the step sees it (0: within the step)
     delay        the delay used (raised to the chip's minimum), asked the one described
     shift        left shift that aligns the weight to the accumulator
+    conv         a convolution: n_pre and n_post are neurons, weights are [conv.rows, channels]
+    scale        bits by which payloads are divided (the windows of an average pool layer)
     """
 
     index: int
@@ -134,6 +144,13 @@ class ConnectionPlan:
     noise: str
     purpose: str
     spread: float = 0.0
+    conv: Conv | None = None
+    scale: int = 0
+
+    @property
+    def fan_in(self) -> int:
+        """Most synapses of a neuron (dense and convolutional connections)."""
+        return self.n_pre if self.conv is None else self.conv.rows
 
 
 @dataclass(frozen=True)
@@ -150,6 +167,7 @@ class Trigger:
 class CircuitPlan:
     """A third factor in integers. error has format error_fmt, the signal m signal_fmt.
 
+    kind pool: the layer's neurons get the third factor of their window in the pool layer `pool`.
     source       state array that goes back through the connection: errors (broadcast), a register or
                  the next layer's third factor (transport); of contrast: the compared register
     source_fmt   its format; source_size: numbers per context
@@ -169,6 +187,7 @@ class CircuitPlan:
     signal_frac: int = 14  # fraction bits of the summed product before rounding
     signal_shift: int = 0  # of these, bits of the right shift that keeps the signal inside its format
     rounding: str = "stochastic"
+    pool: int = -1
     source: str = ""
     source_fmt: Format = THIRD_FACTOR
     stepped: bool = False
@@ -192,9 +211,28 @@ class CircuitPlan:
 
 
 @dataclass(frozen=True)
+class Replay:
+    """The replay of a sample.
+
+    depth    steps that every history holds: no learned sample is longer
+    layers   layers whose circuits and on_replay lines run, the top one first
+    errors   circuits that form class errors for these: stored in each step after burn-in
+    held     of these, those whose final error serves every replayed step, so that none is stored
+    """
+
+    depth: int
+    layers: tuple[int, ...]
+    errors: tuple[int, ...] = ()
+    held: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
 class Plan:
     """Everything that runs, before any state. layers in description order; `order` is the order of
-    phases 1-6 (sources first). `order_of_phases` and `walk` come from the chip."""
+    phases 1-6 (sources first). `order_of_phases` and `walk` come from the chip.
+
+    replay   what runs after a sample, step by step, last step first; None where no rule has on_replay
+    """
 
     chip: str
     fidelity: str
@@ -212,6 +250,14 @@ class Plan:
     strict: bool = False
     notes: tuple[Note, ...] = ()
     network: Network | None = field(default=None, compare=False)
+    replay: Replay | None = None
+
+    def forms_error(self, circuit: int, step: int, last: bool) -> bool:
+        """Whether a replay needs a circuit's class errors of the step-th step of a sample (from 1),
+        whatever the update instant: those after burn-in, or of the final step where it is held."""
+        if self.replay is None or circuit not in self.replay.errors:
+            return False
+        return last if circuit in self.replay.held else step > self.update.burn_in
 
     def layer(self, name: str) -> LayerPlan:
         """The layer of that name."""
