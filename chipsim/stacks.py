@@ -145,6 +145,12 @@ def contexts(s: StackSettings, classes: int, circuit: str) -> int:
     return s.inputs + (classes if s.contrast == "classes" else s.inputs)
 
 
+def for_samples(settings: StackSettings, choice: Choice, samples: Samples) -> Simulator:
+    """The integer network of a run on these samples, at its initial weights."""
+    x = samples
+    return simulator(settings, choice, x.n_axons, x.classes, x.payload_bits, x.n_steps)
+
+
 def simulator(
     settings: StackSettings,
     choice: Choice,

@@ -16,7 +16,7 @@ from chipsim.data.named import named_parts
 from chipsim.data.samples import Encoded
 from chipsim.experiment import Context
 from chipsim.simulator import Simulator
-from chipsim.stacks import Choice, StackSettings, calibrate, simulator, voters
+from chipsim.stacks import Choice, StackSettings, calibrate, for_samples, voters
 from chipsim.train import learn_epoch, set_rate
 
 
@@ -48,8 +48,7 @@ def seed_parts(context: Context, seed: int) -> Parts:
 
 def blank(s: StackSettings, choice: Choice, parts: Parts) -> Simulator:
     """The network of these settings, as drawn."""
-    x = parts.train
-    return simulator(s, choice, x.n_axons, x.classes, x.payload_bits)
+    return for_samples(s, choice, parts.train)
 
 
 def calibrated(s: StackSettings, choice: Choice, parts: Parts) -> Simulator:

@@ -25,7 +25,7 @@ from chipsim.ledger import activity, check_memory, counters, per_sample, summary
 from chipsim.microcode.lower import lowering_table
 from chipsim.report.text import text_report
 from chipsim.simulator import Simulator
-from chipsim.stacks import Choice, StackSettings, calibrate, first, simulator, voters
+from chipsim.stacks import Choice, StackSettings, calibrate, first, for_samples, voters
 from chipsim.stored import restore_weights, store_weights
 from chipsim.train import accuracy, evaluate, train
 
@@ -52,8 +52,7 @@ def encoded(context: Context, parts: Parts) -> Parts:
 
 
 def _simulator(context: Context, parts: Parts) -> Simulator:
-    x = parts.train
-    return simulator(context.settings, Choice.of(context), x.n_axons, x.classes, x.payload_bits, x.n_steps)
+    return for_samples(context.settings, Choice.of(context), parts.train)
 
 
 def run_supervised(context: Context, parts: Parts, data: Mapping[str, str] | None = None) -> dict[str, Any]:
