@@ -35,6 +35,7 @@ class StackSettings(ExperimentSettings):
     (one entry an epoch, the last holds), rate_offsets what a rule or connection adds."""
 
     form: str = Field("", description="a preset of the rule; default: its first")
+    label: str = Field("", description="what the form changes against the paper")
     hidden: tuple[int | str, ...] = (256, 128)
     epochs: int = Field(20, ge=1, le=10_000)
     rate: int = Field(5, ge=-16, le=32)
