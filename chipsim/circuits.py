@@ -45,12 +45,13 @@ class Circuit:
     error        how an error is formed (`ERRORS`; kinds readout and error)
     signal_shift the third factor is divided by 2**signal_shift: many errors of one sample add up
     logit_scale  softmax: potential differences are multiplied by it before exp; the others: the
-                 potential is multiplied by it before it is compared with the target
+                 potential is multiplied by it before it is compared with the target (contrast: of z)
     of           layer whose circuit forms the errors (kind broadcast)
     register     what is sent back (transport) or compared (contrast)
     copy_every   updates between two refreshings of a stored copy of the matrix; 0: the matrix itself
     pool         pool layer whose third factor is handed down, rounding: of its shares (kind pool)
     trigger      (rate, start): errors below an adapted threshold are 0, so that a share `rate` is left
+    inputs, targets, geometry, logit_scale_d   of kind contrast
     """
 
     index: int
@@ -223,6 +224,60 @@ class ThirdFactors:
                 f"rounding '{rounding}'", where=f"unpool of '{layer}'", remedy="use stochastic or nearest"
             )
         self._circuit("pool", layer, pool=above.index, rounding=rounding)
+
+    def contrast(
+        self,
+        layer: str,
+        connection: str,
+        *,
+        register: str = "eps",
+        inputs: int,
+        targets: int,
+        geometry: tuple[str, str] | None = None,
+        logit_scale_z: float = 1.0,
+        logit_scale_d: float = 1.0,
+        signal_shift: int = 0,
+    ) -> None:
+        """Two paths compared over contexts (Traces Propagation); contexts 0 to inputs - 1 carry samples,
+        the `targets` contexts after them the target path.
+
+        register   post register of `connection` (a trace of this layer's spikes). Its products
+                   z[b, t] = eps[b] . eps[inputs + t] become softmax(z[b]), the coefficients
+                   G[b, t] = softmax(z[b])[t] - y[b, t]; the third factor is sum_t G[b, t] eps[inputs + t]
+                   in sample b and sum_b G[b, t] eps[b] in target t
+        geometry   (connection, pre or post register): y[b] = softmax(-distance between the targets b and
+                   t in that register), with one target per input (the paper's form). None: target t is
+                   class t and y the label of the sample, -1 for no error there (the class form)
+        logit_scale_z, logit_scale_d   multiply z and the distance before exp
+        """
+        where = f"contrast of '{layer}'"
+        c = self.connection(connection)
+        if c.post != self.layer(layer).index or c.purpose == "feedback":
+            raise NetworkError(
+                f"connection '{connection}' does not lead to layer '{layer}'",
+                where=where,
+                remedy="pass a connection whose post layer this is",
+            )
+        if inputs < 1 or targets < 2 or geometry and inputs != targets:
+            raise NetworkError(
+                f"{inputs} inputs and {targets} targets",
+                where=where,
+                remedy="use 1 or more inputs, 2 or more targets, and equal numbers with a geometry",
+            )
+        if not logit_scale_d > 0:
+            raise NetworkError(f"logit_scale_d is {logit_scale_d}", where=where, remedy="above 0")
+        self._circuit(
+            "contrast",
+            layer,
+            connection=c.index,
+            register=register,
+            inputs=inputs,
+            targets=targets,
+            geometry=geometry and (self.connection(geometry[0]).index, geometry[1]),
+            logit_scale=logit_scale_z,
+            logit_scale_d=logit_scale_d,
+            signal_shift=signal_shift,
+        )
 
     # ------------------------------------------------------------ helpers
 

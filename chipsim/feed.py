@@ -43,7 +43,7 @@ def feed(sim: Simulator, events: Events, labels: np.ndarray) -> Feed:
     classes = sim.plan.layer(LABELS).size
     inputs = contrast.inputs
     groups = np.arange(n // inputs * inputs).reshape(-1, inputs)
-    if contrast.geometry is None:
+    if not contrast.geometry:
         targets = np.broadcast_to(n + np.arange(classes), (len(groups), classes))
     else:
         targets = n + np.asarray(labels)[groups]
@@ -53,6 +53,13 @@ def feed(sim: Simulator, events: Events, labels: np.ndarray) -> Feed:
     both = {name: _padded(sim, name, events, classes) for name in _sources(sim)}
     labels = np.concatenate([labels, np.full(classes, -1, np.int64)])
     return Feed(both, labels, order.ravel(), kept.ravel())
+
+
+def in_order(shown: Feed) -> Events | dict[str, Events]:
+    """The events of a feed, sample after sample as they are presented."""
+    if isinstance(shown.events, dict):
+        return {name: events.take(shown.order) for name, events in shown.events.items()}
+    return shown.events.take(shown.order)
 
 
 def silent_labels(sim: Simulator, events: Events) -> Events | dict[str, Events]:

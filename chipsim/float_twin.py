@@ -40,6 +40,9 @@ def real_state(plan: Plan, state: State) -> State:
     for k in plan.circuits:
         real(f"k{k.index}_err", k.error_fmt.frac)
         real(f"k{k.index}_thr", k.error_fmt.frac + 8)
+        real(f"k{k.index}_z", 2 * k.source_fmt.frac)
+        real(f"k{k.index}_y", k.error_fmt.frac)
+        real(f"k{k.index}_G", k.error_fmt.frac)
         if k.copy_every:
             real(f"k{k.index}_copy", plan.connections[k.connection].weight.frac)
     for c in plan.connections:

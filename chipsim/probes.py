@@ -11,19 +11,19 @@ from chipsim.plan import THIRD_FACTOR, ConnectionPlan, LayerPlan, Plan
 
 def locate(plan: Plan, state: Mapping, name: str) -> tuple[str, Format | None]:
     """State array and format (None: plain integers) behind `layer.v|v_compared|u|spikes|threshold|
-    third_factor` or `pre->post.w|register`. Raises SettingError with the near name."""
+    third_factor|error` or `pre->post.w|register`. Raises SettingError with the near name."""
     head, _, tail = name.rpartition(".")
     found = {x.name: x for x in plan.layers if x.kind != "source"} | {c.name: c for c in plan.connections}
     if head not in found:
         raise _nothing(f"nothing is named '{head}'", head, found)
     item = found[head]
-    known = _of_layer(item, state) if isinstance(item, LayerPlan) else _of_connection(item)
+    known = _of_layer(plan, item, state) if isinstance(item, LayerPlan) else _of_connection(item)
     if tail not in known:
         raise _nothing(f"no '{tail}' in '{head}'", tail, known)
     return known[tail]
 
 
-def _of_layer(x: LayerPlan, state: Mapping) -> dict[str, tuple[str, Format | None]]:
+def _of_layer(plan: Plan, x: LayerPlan, state: Mapping) -> dict[str, tuple[str, Format | None]]:
     named = {
         "v": ("v", x.v_fmt),
         "v_compared": ("vc", x.v_fmt),
@@ -33,6 +33,8 @@ def _of_layer(x: LayerPlan, state: Mapping) -> dict[str, tuple[str, Format | Non
         "third_factor": ("m", THIRD_FACTOR),
     }
     arrays = {key: (f"l{x.index}_{array}", fmt) for key, (array, fmt) in named.items()}
+    if x.circuit is not None and plan.circuits[x.circuit].judged >= 0:
+        arrays["error"] = (f"k{x.circuit}_err", THIRD_FACTOR)
     return {key: pair for key, pair in arrays.items() if pair[0] in state}
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from chipsim.fixed import limit, shift_round
 from chipsim.noise import OP_CIRCUIT_SIGNAL, draw_key, top_bits, word_one
 from chipsim.plan import CircuitPlan, Plan
+from chipsim.reference_contrast import contrast
 from chipsim.reference_errors import EXP16 as EXP16
 from chipsim.reference_errors import form_errors
 from chipsim.reference_errors import softmax as softmax
@@ -25,6 +26,9 @@ def third_factors(
 
     labels, rewards   of the step, one per context; a label below 0 means no target
     """
+    if k.kind == "contrast":
+        contrast(plan, k, state, labels, n)
+        return
     if k.copy_every:
         _refresh(k, state)
     for b in range(plan.contexts):

@@ -174,7 +174,7 @@ class Simulator:
             predictions,
         )
         self._check_strict()
-        return self.kernels.named(outs)
+        return self.kernels.named(outs, predictions)
 
     def evaluate(
         self,
@@ -209,7 +209,7 @@ class Simulator:
         counters = {
             name: sum(d[1][name] for d in done) for name in self.state if name.endswith(("_stat", "_lines"))
         }
-        return self.kernels.named(outs), counters
+        return self.kernels.named(outs, predictions), counters
 
     def _copy_for_evaluation(self) -> State:
         """Weights are shared (nothing writes them), what a step writes is copied, counters start at 0."""
@@ -217,7 +217,7 @@ class Simulator:
         for name, array in self.state.items():
             if name.endswith(("_stat", "_lines")):
                 state[name] = np.zeros_like(array)
-            elif name.startswith(("l", "k")) or name == "step":
+            elif name.startswith("l") or name == "step":
                 state[name] = array.copy()
         return state
 
@@ -304,7 +304,7 @@ class Simulator:
 
     def _per_context(self, array: str) -> bool:
         kind = array.split("_", 1)[1]
-        if array[0] == "l":
+        if array[0] in "lk":
             return kind not in ("thr", "bias")
         return kind.startswith("r_") and self.state[array].ndim > 1 and self.state[array].shape[0] == 1
 

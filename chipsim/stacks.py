@@ -14,9 +14,9 @@ from pydantic import Field
 
 from chipsim.calibrate import calibrate_logits, calibrate_thresholds
 from chipsim.chip import load_chip
-from chipsim.data.events import Events
 from chipsim.data.images import Parts
-from chipsim.feed import silent_labels
+from chipsim.data.samples import Samples
+from chipsim.feed import feed, in_order, silent_labels
 from chipsim.fixed import Format
 from chipsim.microcode.syntax import load_rule
 from chipsim.network import Network
@@ -26,8 +26,6 @@ from chipsim.train import Schedule, accuracy, evaluate
 from chipsim.wiring import Stack, weight_range, wire
 
 CALIBRATION = 128  # training samples that calibrate thresholds and logit shifts
-SPREADS = {"softmax": 3.0, "sign": 3.0, "ternary": 3.0}  # units of the exponent; otherwise of the target
-SPREAD = 0.5
 
 
 class StackSettings(ExperimentSettings):
@@ -92,6 +90,14 @@ class Choice:
         return cls(**{name: getattr(context, name) for name in cls.__dataclass_fields__})
 
 
+def own_use(s: StackSettings, rule: str) -> dict:
+    """Parameters and formats of the hidden layers' rule, as a connection takes them."""
+    return {
+        "params": trace_constants(s, rule) | s.params,
+        "formats": {name: Format.parse(text) for name, text in s.formats.items()},
+    }
+
+
 def build(s: StackSettings, n_in: int, classes: int, rule: str, payload_bits: int = 1) -> Network:
     """Source, hidden layers with the rule on every connection, and the rule's circuit."""
     net = Network(dt_ms=1.0)
@@ -105,7 +111,7 @@ def build(s: StackSettings, n_in: int, classes: int, rule: str, payload_bits: in
         inward.append(_inward(net, s, before, name, rule, s.delays if before == "pixels" else (0,)))
         before = name
     circuit = s.circuit or load_rule(rule).circuit or "readout"
-    wire(circuit, Stack(net, tuple(names), tuple(inward), classes, rule, s))
+    wire(circuit, Stack(net, tuple(names), tuple(inward), classes, rule, own_use(s, rule), s))
     return net
 
 
@@ -118,7 +124,16 @@ def _inward(
     reach = float(2.0 ** np.ceil(np.log2(s.gain)) * weight_range(fan_in))
     names = [f"{before}->{name}" + f" after {delay}" * (delay > 0) for delay in delays]
     for connection, delay in zip(names, delays, strict=True):
-        net.connect(before, name, name=connection, rule=rule, spread=spread, w_range=reach, delay=delay)
+        net.connect(
+            before,
+            name,
+            name=connection,
+            rule=rule,
+            spread=spread,
+            w_range=reach,
+            delay=delay,
+            settings=own_use(s, rule),
+        )
     return names[0]
 
 
@@ -149,8 +164,6 @@ def simulator(
         engine=choice.engine,
         fit=choice.fit,
         strict=choice.strict,
-        params=trace_constants(s, rule) | s.params,
-        formats={name: Format.parse(text) for name, text in s.formats.items()},
     )
 
 
@@ -174,12 +187,15 @@ def voters(sim: Simulator) -> tuple[str, ...]:
     return tuple(found)
 
 
-def calibrate(sim: Simulator, s: StackSettings, few: Events) -> dict[str, dict[str, int]]:
-    """Thresholds and logit shifts from a few training samples; thresholds stay with activity = none."""
-    found, few = {}, silent_labels(sim, few)
+def calibrate(sim: Simulator, s: StackSettings, samples: Samples) -> dict[str, dict[str, int]]:
+    """Thresholds and logit shifts from the first training samples; with activity = none the thresholds
+    stay as described."""
+    index = first(samples)
+    few, found = samples.events(index), {}
     if s.activity is not None:
-        found["thresholds"] = calibrate_thresholds(sim, few, s.activity)
-    found["logit_shifts"] = calibrate_logits(sim, few, s.spread or SPREADS.get(s.error, SPREAD))
+        found["thresholds"] = calibrate_thresholds(sim, silent_labels(sim, few), s.activity)
+    labels = np.asarray(samples.labels)[index]
+    found["logit_shifts"] = calibrate_logits(sim, in_order(feed(sim, few, labels)), s.spread)
     return found
 
 
@@ -197,6 +213,6 @@ def score(sim: Simulator, parts: Parts, threads: int = 1, names: tuple[str, ...]
     }
 
 
-def first(parts: Parts) -> np.ndarray:
+def first(samples: Samples) -> np.ndarray:
     """Indices of the training samples that calibrate."""
-    return np.arange(min(CALIBRATION, len(parts.train)))
+    return np.arange(min(CALIBRATION, len(samples)))

@@ -29,10 +29,12 @@ c<c>_lines         int64[n_lines + n_variables, 7]  counters in the order of pro
                    line, then one per synaptic variable that products write
 c<c>_stat          int64[len(CONNECTION_COUNTS)]
 k<k>_err           int32[B, classes]  class error, format error_fmt (kinds readout, error)
-k<k>_shift         int64[1]           logit shift
+k<k>_shift         int64[1]           logit shift; of a contrast int64[2], of z and of the distance
 k<k>_thr           int64[1]           threshold of error-triggered updates, 1/256 of the error's LSB
 k<k>_copy          like c<c>_w        stored copy of transported weights
 k<k>_age           int64[1]           update instants since the copy was refreshed
+k<k>_z             int64[inputs, targets]  products of two paths (kind contrast), twice the register's frac
+k<k>_y, k<k>_G     int32[inputs, targets]  targets and coefficients, s8.7
 k<k>_stat          int64[len(state_circuits.circuit_counts(k))]
 step               int64[1]   learning steps of the run so far (the next one has number step + 1)
 """

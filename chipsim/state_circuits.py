@@ -25,6 +25,10 @@ def circuit_arrays(state: dict[str, np.ndarray], k: CircuitPlan, plan: Plan) -> 
         classes = plan.layers[k.judged].size if k.judged >= 0 else 1
         state[p + "err"] = np.zeros((b, classes), np.int32)
         state[p + "shift"] = np.array([k.shift], np.int64)
+    if k.kind == "contrast":
+        for name, dtype in (("z", np.int64), ("y", np.int32), ("G", np.int32)):
+            state[p + name] = np.zeros((k.inputs, k.targets), dtype)
+        state[p + "shift"] = np.array([k.shift, k.shift_d], np.int64)
     if k.trigger is not None:
         state[p + "thr"] = np.array([k.trigger.start], np.int64)
     if k.copy_every:

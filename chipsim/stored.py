@@ -22,6 +22,8 @@ def learned_arrays(sim: Simulator) -> dict[str, tuple[str, Format | None]]:
     for k in sim.plan.circuits:
         if k.judged >= 0:
             named[f"k{k.index}_shift"] = (f"logit shift of {sim.plan.layers[k.judged].name}", None)
+        if k.kind == "contrast":
+            named[f"k{k.index}_shift"] = (f"logit shifts of {sim.plan.layers[k.layer].name}", None)
         if k.trigger is not None:
             named[f"k{k.index}_thr"] = (f"error threshold of {sim.plan.layers[k.judged].name}", None)
     return named

@@ -66,8 +66,8 @@ def run_supervised(context: Context, parts: Parts, data: Mapping[str, str] | Non
         progress.line(line)
     losses = restore_weights(sim, context.start) if context.start else []
     progress.phase("calibration")
-    few = parts.train.events(first(parts))
-    calibrated = {} if context.start else calibrate(sim, s, few)
+    few = parts.train.events(first(parts.train))
+    calibrated = {} if context.start else calibrate(sim, s, parts.train)
     for line in losses:
         progress.line(line)
     start = copy.copy(sim)

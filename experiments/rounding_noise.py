@@ -46,7 +46,7 @@ from chipsim.outcome import add_counters, begin, outcome
 from chipsim.plot import rounding_noise, save
 from chipsim.settings import ExperimentSettings
 from chipsim.simulator import Simulator
-from chipsim.stacks import Choice, StackSettings, calibrate, first, score, simulator
+from chipsim.stacks import Choice, StackSettings, calibrate, score, simulator
 from chipsim.train import Schedule, learn_epoch, set_rate
 
 RULES = ("decolle",)
@@ -188,7 +188,7 @@ def trained(
     own = own_settings(settings, bits)
     choice = replace(Choice.of(context), seed=seed, noise=kind, rule=rule)
     sim = simulator(own, choice, parts.train.n_axons, parts.train.classes)
-    calibrate(sim, own, parts.train.events(first(parts)))
+    calibrate(sim, own, parts.train)
     sim = twin_of(sim) if twin else sim
     slow = settings.epochs - settings.epochs // 3
     schedule = Schedule(settings.epochs, settings.rate, (0,) * slow + (1,))

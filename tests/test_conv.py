@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 
 from chipsim.chip import load_chip
-from chipsim.compile.conv_back import transposed_conv, transposed_conv_32, transposed_conv_twin, turn_kernel
+from chipsim.compile.conv_back_kernels import (
+    transposed_conv,
+    transposed_conv_32,
+    transposed_conv_twin,
+    turn_kernel,
+)
 from chipsim.data.events import Events
 from chipsim.errors import LimitError, NetworkError, RuleError
 from chipsim.float_twin import twin_of

@@ -12,10 +12,9 @@ ROOT = Path(__file__).resolve().parent.parent
 ORDER = """
     version errors library fixed geometry noise chip microcode neurons synapses network_maps circuits
     network plan third_factor mapping state_circuits state data reference_neurons reference_errors
-    reference_maps reference_circuits
-    reference conformance compile energy ledger report probes simulator float_twin baseline calibrate
-    plot wiring feed train settings presets progress run_folder tables experiment outcome cells stored
-    figures stacks folds supervised cli __main__
+    reference_contrast reference_maps reference_circuits reference conformance compile energy ledger
+    report probes simulator float_twin baseline calibrate plot wiring feed train settings presets progress
+    run_folder tables experiment outcome cells stored figures stacks folds supervised cli __main__
 """.split()
 FORBIDDEN_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve"}
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__"}

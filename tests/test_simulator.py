@@ -273,7 +273,7 @@ def test_update_instants(update, instants):
 
 @pytest.mark.parametrize("update", ["ends", "every:0", "every:x", "every"])
 def test_updates_that_do_not_exist(update):
-    with pytest.raises(SettingError, match="use step, end, or every:K"):
+    with pytest.raises(SettingError, match="use step, end, every:K"):
         make(update=update)
 
 

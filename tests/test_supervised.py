@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from chipsim.calibrate import calibrate_logits, calibrate_thresholds
+from chipsim.calibrate import SPREADS, calibrate_logits, calibrate_thresholds
 from chipsim.data import digits
 from chipsim.data.encode import Encoder
 from chipsim.data.idx import load_idx_folder
@@ -16,7 +16,7 @@ from chipsim.data.samples import Encoded
 from chipsim.data.split import hold_out, split_three
 from chipsim.experiment import load_experiment
 from chipsim.float_twin import twin_of
-from chipsim.stacks import SPREADS, Choice, simulator, trace_constants, weight_range
+from chipsim.stacks import Choice, simulator, trace_constants, weight_range
 from chipsim.supervised import SupervisedSettings, _engine_lines
 from chipsim.train import Schedule, accuracy, evaluate, learn_epoch, scores, train
 

@@ -29,6 +29,7 @@ EVENTS = (
     "circuit_add",
     "circuit_multiply",
     "circuit_divide",
+    "circuit_root",
     "table_lookup",
     "micro_op",
     "barrier",

@@ -24,12 +24,14 @@ from chipsim.compile.driver import HEADER, SCRATCH, Driver, advance_source
 from chipsim.compile.fire import fire_function
 from chipsim.compile.product_nest import product_function, product_scratch
 from chipsim.compile.sections import Functions, parts, section_function
+from chipsim.compile.third import circuit_scratch
 from chipsim.errors import RunError
 from chipsim.plan import Plan
 
 HERE = Path(__file__).parent
 OWN = tuple(
-    f"{x}.py" for x in "kernels circuit_kernels conv_kernels conv_learn conv_back twin_kernels lanes".split()
+    f"{x}_kernels.py" for x in ("circuit", "contrast", "conv", "conv_learn", "conv_back", "twin")
+) + ("kernels.py", "lanes.py")
 )
 
 
@@ -101,9 +103,8 @@ def make_scratch(plan: Plan, twin: bool = False) -> dict[str, np.ndarray]:
             out[f"x_l{layer.index}_words_v"] = np.zeros(layer.size, np.uint32)
     for k in plan.circuits:
         out[f"x_k{k.index}_words"] = np.zeros(plan.layers[k.layer].size, np.uint32)
-        if k.kind == "error":
-            out[f"x_k{k.index}_charge"] = np.zeros(plan.layers[k.layer].size, np.int64)
-            out[f"x_k{k.index}_real"] = np.zeros(plan.layers[k.layer].size)
+        for name, array in circuit_scratch(k, plan.layers[k.layer].size).items():
+            out[f"x_k{k.index}_{name}"] = array
     for c in plan.connections:
         if c.program is None:
             continue

@@ -85,7 +85,7 @@ class Kernels:
     def _integrators(self) -> list[str]:
         return [x.name for x in self.plan.layers if x.kind == "integrator"]
 
-    def named(self, outs: tuple) -> dict:
+    def named(self, outs: tuple, predictions: bool = False) -> dict:
         """Outputs by layer name: potentials of integrators, spike counts and membranes of spiking layers,
         and predictions where they were asked for."""
         named: dict = {"potentials": {}, "counts": {}, "membranes": {}}
@@ -93,9 +93,8 @@ class Kernels:
         for (layer, array), out in zip(finals, outs, strict=False):
             what = "counts" if array == "count" else "membranes" if layer.kind == "lif" else "potentials"
             named[what][layer.name] = out
-        predicted = dict(zip(self._integrators(), outs[len(finals) :], strict=True))
-        if any(x.size for x in predicted.values()):
-            named["predictions"] = predicted
+        if predictions:
+            named["predictions"] = dict(zip(self._integrators(), outs[len(finals) :], strict=True))
         return named
 
 
@@ -161,12 +160,12 @@ def class_labels(plan: Plan, labels: np.ndarray | None, samples: int, steps: int
     """`label_array`, and DataError for a class that a circuit of the plan does not have."""
     made = label_array(labels, samples, steps)
     for k in plan.circuits:
-        if k.judged < 0 or k.error == "regression" or not made.size:
-            continue
-        layer = plan.layers[k.judged]
-        if made.max() >= layer.size:
+        layer = plan.layers[k.judged if k.judged >= 0 else k.layer]
+        classes = layer.size if k.judged >= 0 else k.targets
+        unbounded = k.error == "regression" or k.kind == "contrast" and k.geometry
+        if classes and not unbounded and made.size and made.max() >= classes:
             raise DataError(
-                f"label {made.max()}; the classes are 0 to {layer.size - 1}",
+                f"label {made.max()}; the classes are 0 to {classes - 1}",
                 where=f"layer '{layer.name}'",
                 remedy="give the layer one neuron per class; -1 is no target",
             )
@@ -217,7 +216,7 @@ def compiled_present(
         fresh=True,
         outs=outs,
     )
-    return kernels.named(outs)
+    return kernels.named(outs, predictions)
 
 
 def compiled_steps(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from chipsim.compile.conv_driver import turned, unpool
 from chipsim.noise import OP_CIRCUIT_SIGNAL
 from chipsim.plan import NO_TARGET, CircuitPlan, ConnectionPlan, LayerPlan
@@ -19,6 +21,8 @@ def third(d, layer: LayerPlan) -> None:
             _reward(d, layer, circuit)
         elif circuit.kind == "pool":
             unpool(d, layer, circuit)
+        elif circuit.kind == "contrast":
+            contrast(d, layer, circuit)
         else:
             _refresh(d, circuit)
             d.put("for b in range(B):")
@@ -143,3 +147,62 @@ def _kernel(x: CircuitPlan, c: ConnectionPlan) -> tuple[str, str]:
     if c.conv is not None:
         return f"conv_signal{lanes}", ""
     return f"dense_signal{lanes}", f", {not x.stepped}"
+
+
+# ---------------------------------------------------------------- two paths compared
+
+
+def contrast(d, layer: LayerPlan, x: CircuitPlan) -> None:
+    """Targets y, products z, coefficients G, then the signal of every context."""
+    k, first = x.index, x.inputs
+    eps, twin, stat = x.source, "_twin" if d.twin else "", "" if d.twin else f", k{k}_stat"
+    _targets(d, x, twin, stat)
+    largest = max(-x.source_fmt.lo, x.source_fmt.hi) ** 2 * layer.size
+    dot = "dot_twin" if d.twin else "dot_32" if largest < NARROW else "dot"
+    d.put(f"for b in range({first}):", f"    for t in range({x.targets}):", f"        if x_k{k}_some[b]:")
+    d.put(f"            k{k}_z[b, t] = {dot}({eps}[b], {eps}[{first} + t])")
+    shift = _shift(x, 0, 2 * x.source_fmt.frac, d.twin)
+    rest = "" if d.twin else f", EXP16, {layer.size}{stat}"
+    d.put(f"coefficients{twin}(k{k}_z, {shift}, k{k}_y, k{k}_G, x_k{k}_some{rest})")
+    for count, coefficients, begin, context in (
+        (x.inputs, f"k{k}_G[b]", first, "b"),
+        (x.targets, f"k{k}_G[:, b]", 0, f"{first} + b"),
+    ):
+        d.put(f"for b in range({count}):")
+        m = f"l{layer.index}_m[{context}]"
+        if d.twin:
+            d.put(f"    combine_twin({coefficients}, {eps}, {begin}, {m}, {2.0**-x.signal_shift!r})")
+            continue
+        key = f"draw_key(seed, {layer.index}, {OP_CIRCUIT_SIGNAL}, {context}, clock)"
+        words = f"x_k{k}_acc, {m}, {x.drop}, x_k{k}_words, {key}"
+        d.put(f"    combine({coefficients}, {eps}, {begin}, {words}{stat})")
+
+
+def _targets(d, x: CircuitPlan, twin: str, stat: str) -> None:
+    """Statements that fill y, and which samples have a target."""
+    k = x.index
+    if x.geometry:
+        shift = _shift(x, 1, x.geometry_frac, d.twin)
+        rest = f"x_k{k}_real" if d.twin else f"x_k{k}_row, EXP16{stat}"
+        d.put(f"geometry_targets{twin}({x.geometry}, {shift}, k{k}_y, x_k{k}_some, {rest})")
+        return
+    d.put(f"for b in range({x.inputs}):")
+    d.put(f"    x_k{k}_lab[b] = labels[order[g + b], lab_column] if g + b < hi else {NO_TARGET}")
+    d.put(f"class_targets{twin}(x_k{k}_lab, k{k}_y, x_k{k}_some)")
+
+
+def _shift(x: CircuitPlan, which: int, frac: int, twin: bool) -> str:
+    """Text of a logit shift, or of what the twin multiplies by instead."""
+    shift = f"k{x.index}_shift[{which}]"
+    return f"2.0 ** ({frac - TARGET_FRAC['softmax']} - f64({shift}))" if twin else shift
+
+
+def circuit_scratch(x: CircuitPlan, size: int) -> dict[str, np.ndarray]:
+    """Work arrays of a circuit that serves a layer of this size."""
+    if x.kind == "error":
+        return {"charge": np.zeros(size, np.int64), "real": np.zeros(size)}
+    if x.kind != "contrast":
+        return {}
+    made = {name: np.zeros(x.inputs, np.int64) for name in ("lab", "some")}
+    made |= {"acc": np.zeros(size, np.int64), "row": np.zeros(x.targets, np.int64)}
+    return {**made, "real": np.zeros(x.targets)}

@@ -26,7 +26,7 @@ error       the pathway from errors to third factors: all events of inference, f
             for connections and layers of purpose "error", and of the circuits that serve the layer.
             Products with errors of -0.5, 0 and 0.5 are additions; a look at an error's threshold is
             one addition too
-    circuit_add, circuit_multiply, circuit_divide, table_lookup, random_draw
+    circuit_add, circuit_multiply, circuit_divide, circuit_root, table_lookup, random_draw
     error_message            class errors, transported numbers or rewards other than 0 that were sent, words
                              of a stored copy that were renewed, third factors a pool layer hands down
 
@@ -50,6 +50,7 @@ CIRCUIT_EVENTS = {
     "additions": "circuit_add",
     "multiplications": "circuit_multiply",
     "divisions": "circuit_divide",
+    "roots": "circuit_root",
     "lookups": "table_lookup",
     "draws": "random_draw",
 }

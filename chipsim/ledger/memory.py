@@ -48,7 +48,7 @@ def memory_items(plan: Plan) -> list[Item]:
         items += _neuron_state(plan, layer)
     for k in plan.circuits:
         items += _circuit(plan, k)
-    if any(k.error in ("softmax", "sign") and k.judged >= 0 for k in plan.circuits):
+    if any(k.error in ("softmax", "sign") and k.judged >= 0 or k.kind == "contrast" for k in plan.circuits):
         items.append(_item("tables", "exponentials of the softmax error", SOFTMAX_ENTRIES, SOFTMAX_BITS))
     return [item for item in items if item["count"] and item["bits_each"]]
 
@@ -126,6 +126,10 @@ def _circuit(plan: Plan, k: CircuitPlan) -> list[Item]:
         c = plan.connections[k.connection]
         items.append(_item(MATRICES, f"{name} copy of {c.name}", synapses(plan, c), c.weight.bits))
         items.append(_item(MATRICES, f"{name} age of the copy", 1, (k.copy_every - 1).bit_length()))
+    if k.kind == "contrast":
+        pairs, total = k.inputs * k.targets, 2 * k.source_fmt.bits + plan.layers[k.layer].size.bit_length()
+        items.append(_item(MATRICES, f"{name} products of two paths", pairs, total))
+        items.append(_item(MATRICES, f"{name} coefficients", pairs, k.error_fmt.bits))
     if k.trigger is not None:
         items.append(_item("thresholds", f"{name} error trigger", 1, TRIGGER_BITS))
     return items

@@ -15,7 +15,7 @@ from chipsim.errors import NetworkError
 from chipsim.fixed import Format
 from chipsim.microcode.program import Note, Program
 from chipsim.network import Network
-from chipsim.plan.circuits import check_circuits, fold_circuits, logit_shift
+from chipsim.plan.circuits import check_circuits, circuit_notes, fold_circuits, logit_shift
 from chipsim.plan.connections import fold_connection
 from chipsim.plan.folding import folding_notes
 from chipsim.plan.layers import finish_layers, fold_layers, weight_formats
@@ -89,7 +89,8 @@ def plan(
         connections.append(
             fold_connection(network, chip, c, bits[c.index], layers[c.post], rules, update, noise, use, notes)
         )
-    circuits = fold_circuits(network.circuits, connections, layers, update)
+    circuits = fold_circuits(network.circuits, connections, layers, update, contexts)
+    notes += circuit_notes(network.circuits, connections, layers)
     layers = finish_layers(network, layers, connections, circuits)
     check_circuits(layers, connections, circuits, order)
     check_limits(network, chip, layers, connections)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from chipsim.circuits import STEPPED, Circuit
 from chipsim.errors import NetworkError, did_you_mean
 from chipsim.fixed import Format
-from chipsim.microcode.program import BoundProgram
+from chipsim.microcode.program import BoundProgram, Note
 from chipsim.plan.types import REWARD, THIRD_FACTOR, CircuitPlan, ConnectionPlan, LayerPlan, Trigger, Update
 
 # fraction bits of a potential as each error reads it (softmax: its table is exp(-d/16))
@@ -25,12 +26,23 @@ LARGEST_DROP = 32  # bits of a drawn word
 
 
 def fold_circuits(
-    described: list[Circuit], connections: list[ConnectionPlan], layers: list[LayerPlan], update: Update
+    described: list[Circuit],
+    connections: list[ConnectionPlan],
+    layers: list[LayerPlan],
+    update: Update,
+    contexts: int = 1,
 ) -> tuple[CircuitPlan, ...]:
-    """All circuits of a network. Raises NetworkError for a register that nothing publishes, and for
-    shifts that leave nothing to round."""
+    """All circuits of a network. Raises NetworkError for a register that nothing publishes, for shifts
+    that leave nothing to round, and for a contrast over other contexts than the plan's."""
+    for x in described:
+        if x.kind == "contrast" and x.inputs + x.targets != contexts:
+            raise NetworkError(
+                f"{x.inputs} inputs and {x.targets} targets in {contexts} contexts",
+                where=f"contrast of '{layers[x.layer].name}'",
+                remedy=f"run with contexts={x.inputs + x.targets}",
+            )
     folds = {"reward": _reward, "readout": _readout, "error": _error}
-    folds |= {"broadcast": _broadcast, "transport": _transport, "pool": _pool}
+    folds |= {"broadcast": _broadcast, "transport": _transport, "contrast": _contrast, "pool": _pool}
     return tuple(folds[x.kind](x, described, connections, layers, update) for x in described)
 
 
@@ -113,6 +125,31 @@ def _transport(x: Circuit, described, connections, layers, update: Update) -> Ci
     )
 
 
+def _contrast(x: Circuit, described, connections, layers, update: Update) -> CircuitPlan:
+    source, fmt = post_register(x, connections[x.connection], x.register, layers, publish=False)
+    geometry, shift_d, frac = "", 0, 0
+    if x.geometry is not None:
+        c, name = connections[x.geometry[0]], x.geometry[1]
+        geometry, distance = stored_register(x, c, name, layers, ("pre", "post"))
+        frac = distance.frac
+        shift_d = _logits(frac, x.logit_scale_d)
+    made = _returned(x, fmt.frac + THIRD_FACTOR.frac, layers, source=source, source_fmt=fmt)
+    return replace(
+        made,
+        shift=_logits(2 * fmt.frac, x.logit_scale),
+        shift_d=shift_d,
+        inputs=x.inputs,
+        targets=x.targets,
+        geometry=geometry,
+        geometry_frac=frac,
+    )
+
+
+def _logits(frac: int, scale: float) -> int:
+    """The right shift that makes softmax logits, 4 fraction bits, of a number with frac bits."""
+    return max(0, frac - TARGET_FRAC["softmax"] - round(math.log2(scale)))
+
+
 def _returned(x: Circuit, frac: int, layers: list[LayerPlan], error: str = "", **fields) -> CircuitPlan:
     """A circuit whose signal is a product with a matrix; frac: fraction bits of that product."""
     made = CircuitPlan(
@@ -139,22 +176,35 @@ def _returned(x: Circuit, frac: int, layers: list[LayerPlan], error: str = "", *
 def post_register(
     x: Circuit, c: ConnectionPlan, name: str, layers: list[LayerPlan], *, publish: bool
 ) -> tuple[str, Format]:
-    """State array and format of a post register of a connection's rule; NetworkError where it has none."""
-    where = f"{x.kind} to '{layers[x.layer].name}'"
-    if c.program is None:
-        raise NetworkError(f"connection '{c.name}' has no rule that could publish '{name}'", where=where)
-    known = {r.name: r for r in c.program.registers if r.owner == "post" and not r.temp}
-    if name not in known:
-        raise NetworkError(
-            f"rule '{c.program.name}' has no post register '{name}'{did_you_mean(name, known)}",
-            where=where,
-            remedy=f"post registers: {', '.join(known) or 'none'}",
-        )
-    if publish and not known[name].publish:
+    """State array and format of a post register of a connection's rule; NetworkError where it has none,
+    or (publish) does not publish it."""
+    found = stored_register(x, c, name, layers, ("post",))
+    if publish and not c.program.register(name).publish:
         raise NetworkError(
             f"rule '{c.program.name}' does not publish '{name}'",
-            where=where,
+            where=f"{x.kind} to '{layers[x.layer].name}'",
             remedy=f"write `publish` behind the declaration of {name}",
+        )
+    return found
+
+
+def stored_register(
+    x: Circuit, c: ConnectionPlan, name: str, layers: list[LayerPlan], owners: tuple[str, ...]
+) -> tuple[str, Format]:
+    """State array and format of a register of these owners; NetworkError where the rule has none."""
+    where, kinds = f"{x.kind} to '{layers[x.layer].name}'", " or ".join(owners)
+    if c.program is None:
+        raise NetworkError(
+            f"connection '{c.name}' has no rule, so no register '{name}'",
+            where=where,
+            remedy="give the connection a rule that writes it",
+        )
+    known = {r.name: r for r in c.program.registers if r.owner in owners and not r.temp}
+    if name not in known:
+        raise NetworkError(
+            f"rule '{c.program.name}' has no {kinds} register '{name}'{did_you_mean(name, known)}",
+            where=where,
+            remedy=f"{kinds} registers: {', '.join(known) or 'none'}",
         )
     return f"c{c.index}_r_{name}", known[name].fmt
 
@@ -164,6 +214,26 @@ def logit_shift(scale: float, v: Format, error: str) -> int:
     TARGET_FRAC[error] fraction bits, softmax at d = (max - y) >> shift, smooth_l1 as y >> shift with
     1.0 = 128."""
     return max(0, v.frac - TARGET_FRAC[error] - round(math.log2(scale)))
+
+
+def circuit_notes(
+    described: list[Circuit], connections: list[ConnectionPlan], layers: list[LayerPlan]
+) -> list[Note]:
+    """What differs from the description: logit scales between powers of two, transport across delays."""
+    notes = []
+    for x in described:
+        name = layers[x.layer].name
+        for what, scale in (("logit_scale", x.logit_scale), ("logit_scale_d", x.logit_scale_d)):
+            used = 2.0 ** round(math.log2(scale))
+            if x.kind in ("readout", "error", "contrast") and used != scale:
+                notes.append(Note("constant", 0, f"{name}: {what} = {scale:g} is {used:g}, a power of two"))
+        delay = connections[x.connection].delay if x.kind == "transport" else 0
+        if delay:
+            text = (
+                f"{name}: the error of step t meets the activity of step t + {delay} (a delay on the way up)"
+            )
+            notes.append(Note("approximated", 0, text))
+    return notes
 
 
 def check_circuits(

@@ -169,6 +169,7 @@ class CircuitPlan:
     source       state array that goes back through the connection: errors (broadcast), a register or
                  the next layer's third factor (transport); of contrast: the compared register
     source_fmt   its format; source_size: numbers per context
+    geometry     state array of the register whose distances are the targets of a contrast
     stepped      the source is -64, 0 or 64 only: products with it count as additions
     """
 
@@ -193,6 +194,7 @@ class CircuitPlan:
     inputs: int = 0
     targets: int = 0
     geometry: str = ""
+    geometry_frac: int = 0
     shift_d: int = 0
 
     @property

@@ -5,6 +5,7 @@ Each takes an optional `ax` to draw into, labels its axes with units, tells seri
 as for hundreds. `save` writes PNG or SVG, the same bytes for the same figure.
 """
 
+from chipsim.plot.by_value import by_value
 from chipsim.plot.curves import accuracy, rounding_noise, stdp_window
 from chipsim.plot.ledger import layer_activity, op_ledger
 from chipsim.plot.signals import raster, traces
@@ -14,6 +15,7 @@ from chipsim.plot.weights import weight_histogram
 __all__ = [
     "COLOURS",
     "accuracy",
+    "by_value",
     "layer_activity",
     "op_ledger",
     "raster",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from math import inf
 
-from chipsim.wiring.stack import Stack, weight_range
+from chipsim.wiring.stack import Stack, readout_settings, weight_range
 
 
 def wire(stack: Stack) -> None:
@@ -30,6 +30,7 @@ def _classifier(stack: Stack, below: str) -> None:
             name,
             rule="delta" if charge else stack.rule,
             w_range=weight_range(net.layer(below).size) * s.readout_range,
+            settings=readout_settings(s) if charge else stack.use,
         )
         net.error(name, error=s.error)
         register = "third_factor" if charge else s.published

@@ -19,6 +19,7 @@ class Stack:
     inward    name of the connection into each of them
     classes   number of classes
     rule      the rule of the hidden layers
+    use       its parameters and formats, as a connection takes them
     settings  a `SupervisedSettings`
     """
 
@@ -27,6 +28,7 @@ class Stack:
     inward: tuple[str, ...]
     classes: int
     rule: str
+    use: dict
     settings: Any
 
     def trained_output(self, name: str, below: str) -> str:

@@ -1,0 +1,140 @@
+"""Does depth help? DALTON's errors through the layers above, against a readout at every layer.
+
+Paper: R. Gaurav, D. A. Do, T. T. Doan, Y. Yi, "DALTON", IEEE TETC 13(3):578 (2024); its v-TFR baseline is a
+fixed random readout with the global label at every layer.
+Compared: 1 to 4 hidden layers of equal size under the same rule, once with circuit `targets` (errors come
+down through the next layer's weights) and once with circuit `readout` (every layer by itself), with the
+same samples, epochs and number of validation trials: the rate shift of each depth and method is the best
+of `trials` on validation. Both are scored by the readout of the top layer alone.
+Expected: with targets accuracy stays or rises to 4 layers; with readouts it falls, a few points by the
+fourth layer. The result says so if the data disagree.
+Seeds: `seeds` of them, from --seed on; the rate is chosen on the first. Run time: 8 min on one core with
+MNIST in --data DIR, 3 min on the built-in digits (`--set data=digits`).
+Scaled down: 10,000 images and 3 epochs, dense layers of 128, chip form of the rule.
+"""
+
+import numpy as np
+from pydantic import Field
+
+from chipsim.data.builtin import digits
+from chipsim.data.encode import Encoder
+from chipsim.data.idx import load_idx_folder
+from chipsim.data.images import Parts
+from chipsim.data.samples import Encoded
+from chipsim.data.split import hold_out, split_three
+from chipsim.errors import DataError
+from chipsim.plot import by_value, save
+from chipsim.simulator import Simulator
+from chipsim.stacks import Choice, StackSettings, calibrate, simulator
+from chipsim.tables import spread, store
+from chipsim.train import Schedule, accuracy, evaluate, learn_epoch, set_rate
+
+RULES = ("dalton_chip",)
+CHIPS = ("ideal",)
+METHODS = {"targets": "errors from the layer above", "readout": "a readout per layer"}
+
+
+class Settings(StackSettings):
+    """The defaults; see `chipsim.stacks.StackSettings` for what each means."""
+
+    data: str = Field("mnist", pattern="^(mnist|digits)$")
+    limit: int = Field(10_000, ge=100, description="training images")
+    size: int = Field(128, ge=1, description="neurons of every hidden layer")
+    depths: tuple[int, ...] = Field((1, 2, 3, 4), min_length=1)
+    trials: tuple[int, ...] = Field((7, 8, 9), min_length=1, description="rate shifts tried per depth")
+    seeds: int = Field(3, ge=1)
+    epochs: int = Field(3, ge=1)
+    rate_steps: tuple[int, ...] = (0, 1, 2)
+    steps: int = Field(25, ge=1)
+    tau_u_ms: float | None = None
+
+
+def run(context):
+    """Choose rates on validation, then score every depth and method over the seeds."""
+    s = context.settings
+    found, rates = {}, {}
+    for method in METHODS:
+        for depth in s.depths:
+            rates[method, depth] = _best_rate(context, method, depth)
+            found[method, depth] = [
+                _trained(context, method, depth, rates[method, depth], context.seed + k)
+                for k in range(s.seeds)
+            ]
+            told = spread([x["test"] for x in found[method, depth]])
+            context.progress.line(f"{method:8} {depth} layers  rate {rates[method, depth]}  {told}")
+    rows = [
+        {"layers": depth}
+        | {METHODS[m]: spread([x["test"] for x in found[m, depth]]) for m in METHODS}
+        | {f"rate ({m})": rates[m, depth] for m in METHODS}
+        for depth in s.depths
+    ]
+    lines = {METHODS[m]: {d: [x["test"] for x in found[m, d]] for d in s.depths} for m in METHODS}
+    save(by_value(lines, xlabel="hidden layers"), context.out.figure("depth.png"))
+    values = [{"method": m, "layers": d, "seeds": x} for (m, d), x in found.items()]
+    text = store(context.out.path, "depth", rows, values)
+    last = found["targets", s.depths[-1]]
+    return {
+        "accuracy": {"test": float(np.mean([x["test"] for x in last]))},
+        "table": rows,
+        "verdict": _verdict(s, found),
+        "report": f"{text}\n{_verdict(s, found)}",
+    }
+
+
+def _verdict(s, found):
+    """Both claims against the means."""
+    mean = {key: float(np.mean([x["test"] for x in runs])) for key, runs in found.items()}
+    first, last = s.depths[0], s.depths[-1]
+    rise = 100 * (mean["targets", last] - mean["targets", first])
+    behind = 100 * (mean["targets", last] - mean["readout", last])
+    return (
+        f"from {first} to {last} layers accuracy changes by {rise:+.2f} points with errors from above; "
+        f"at {last} layers readouts per layer are {behind:+.2f} points behind"
+    )
+
+
+def _best_rate(context, method, depth):
+    tried = {
+        rate: _trained(context, method, depth, rate, context.seed, ("validation",))["validation"]
+        for rate in context.settings.trials
+    }
+    return max(tried, key=tried.get)
+
+
+def _trained(context, method, depth, rate, seed, names=("validation", "test")) -> dict[str, float]:
+    s = context.settings
+    parts = _parts(context, seed)
+    own = s.model_copy(update={"hidden": (s.size,) * depth, "circuit": method, "rate": rate})
+    choice = Choice(
+        context.rule, context.chip, seed, context.noise, context.engine, context.fit, context.strict
+    )
+    sim = simulator(own, choice, parts.train.n_axons, parts.train.classes)
+    calibrate(sim, own, parts.train)
+    schedule = Schedule(s.epochs, rate, s.rate_steps)
+    for epoch in range(1, s.epochs + 1):
+        set_rate(sim, schedule.shift(epoch))
+        learn_epoch(sim, parts.train, epoch)
+    top = _top(sim, depth)
+    return {
+        name: accuracy(sim, evaluate(sim, getattr(parts, name))[0], getattr(parts, name).labels, [top])
+        for name in names
+    }
+
+
+def _top(sim: Simulator, depth: int) -> str:
+    """The readout of the top layer."""
+    names = [layer.name for layer in sim.plan.layers]
+    return next(x for x in (f"hidden{depth}.readout", "readout") if x in names)
+
+
+def _parts(context, seed) -> Parts:
+    s = context.settings
+    encoder = Encoder(steps=s.steps, seed=seed)
+    if s.data == "digits":
+        images = split_three(digits(), seed)
+    elif context.data is None:
+        raise DataError("depth needs the MNIST files", where="--data", remedy="or --set data=digits")
+    else:
+        images = hold_out(*load_idx_folder(context.data), seed)
+        images = Parts(images.train.take(np.arange(s.limit)), images.validation, images.test)
+    return Parts(*(Encoded(x, encoder) for x in (images.train, images.validation, images.test)))
