@@ -29,10 +29,8 @@ from chipsim.errors import RunError
 from chipsim.plan import Plan
 
 HERE = Path(__file__).parent
-OWN = tuple(
-    f"{x}_kernels.py" for x in ("circuit", "contrast", "conv", "conv_learn", "conv_back", "twin")
-) + ("kernels.py", "lanes.py")
-)
+OWN = tuple(f"{x}_kernels.py" for x in ("circuit", "contrast", "conv", "conv_learn", "conv_back", "twin"))
+OWN += ("kernels.py", "lanes.py")
 
 
 def cache_folder() -> Path:
