@@ -51,6 +51,7 @@ class Circuit:
     copy_every   updates between two refreshings of a stored copy of the matrix; 0: the matrix itself
     pool         pool layer whose third factor is handed down, rounding: of its shares (kind pool)
     trigger      (rate, start): errors below an adapted threshold are 0, so that a share `rate` is left
+    hold         in a replay every step uses the sample's final error, so that none is stored
     inputs, targets, geometry, logit_scale_d   of kind contrast
     """
 
@@ -72,6 +73,7 @@ class Circuit:
     logit_scale_d: float = 1.0
     pool: int = -1
     rounding: str = "stochastic"
+    hold: bool = False
 
 
 class ThirdFactors:
@@ -90,12 +92,14 @@ class ThirdFactors:
         tau_ms: float = math.inf,
         spread: float = 1.0,
         trigger: tuple[float, float] | None = None,
+        hold: bool = False,
     ) -> str:
         """A fixed random readout of a layer whose error comes back through its own transpose (DECOLLE).
 
         Its weights are uniform in +-spread; at 1.0 they use the whole range of their format, so that
         errors keep their resolution on the way back. Under smooth_l1 every class may be wrong at once:
         its signal is divided by 4 so that it stays inside the 8 bits of a third factor.
+        hold: see `error`.
         """
         _one_of("error", error, READOUT_ERRORS, f"readout of '{layer}'")
         self._free(layer)
@@ -110,6 +114,7 @@ class ThirdFactors:
             logit_scale=logit_scale,
             signal_shift=2 if error == "smooth_l1" else 0,
             trigger=trigger,
+            hold=hold,
         )
         return name
 
@@ -124,6 +129,7 @@ class ThirdFactors:
         error: str = "softmax",
         logit_scale: float = 4.0,
         trigger: tuple[float, float] | None = None,
+        hold: bool = False,
     ) -> None:
         """The layer's own error is its third factor: for a trained readout or spiking classifier.
 
@@ -138,6 +144,9 @@ class ThirdFactors:
         hard_sigmoid  clip(y + 0.5, 0, 1) - onehot(t)
         spike         (spike of this step - onehot(t)) / 2, spiking layers only
         regression    (y - t) / 4, t the raw target in units of 1/32; NO_TARGET (-32768) for none
+
+        hold: where a rule replays the sample, every replayed step uses the sample's final error; without
+        it each step its own, which is formed and stored in every step after burn-in.
         """
         _one_of("error", error, ERRORS, f"error of '{layer}'")
         if error == "spike" and self.layer(layer).kind != "lif":
@@ -146,7 +155,7 @@ class ThirdFactors:
                 where=f"error of '{layer}'",
                 remedy="use a layer of net.lif, or another error",
             )
-        self._circuit("error", layer, error=error, logit_scale=logit_scale, trigger=trigger)
+        self._circuit("error", layer, error=error, logit_scale=logit_scale, trigger=trigger, hold=hold)
 
     def broadcast(
         self, layer: str, *, of: str, spread: float = 1.0, signal_shift: int = 0, bits: int | None = None
@@ -207,24 +216,6 @@ class ThirdFactors:
             copy_every=copy_every,
         )
 
-    def unpool(self, layer: str, pool: str, rounding: str = "stochastic") -> None:
-        """Give a layer the third factor of the pool layer above it: each neuron its window's.
-
-        Under average pooling it is divided by the window's size (rounding stochastic or nearest).
-        """
-        below, above = self.layer(layer), self.layer(pool)
-        if above.pool is None or above.below != below.index:
-            raise NetworkError(
-                f"'{pool}' does not pool '{layer}'",
-                where=f"unpool of '{layer}'",
-                remedy="name the layer and the pool layer that net.pool made of it",
-            )
-        if rounding not in ("stochastic", "nearest"):
-            raise NetworkError(
-                f"rounding '{rounding}'", where=f"unpool of '{layer}'", remedy="use stochastic or nearest"
-            )
-        self._circuit("pool", layer, pool=above.index, rounding=rounding)
-
     def contrast(
         self,
         layer: str,
@@ -278,6 +269,24 @@ class ThirdFactors:
             logit_scale_d=logit_scale_d,
             signal_shift=signal_shift,
         )
+
+    def unpool(self, layer: str, pool: str, rounding: str = "stochastic") -> None:
+        """Give a layer the third factor of the pool layer above it: each neuron its window's.
+
+        Under average pooling it is divided by the window's size (rounding stochastic or nearest).
+        """
+        below, above = self.layer(layer), self.layer(pool)
+        if above.pool is None or above.below != below.index:
+            raise NetworkError(
+                f"'{pool}' does not pool '{layer}'",
+                where=f"unpool of '{layer}'",
+                remedy="name the layer and the pool layer that net.pool made of it",
+            )
+        if rounding not in ("stochastic", "nearest"):
+            raise NetworkError(
+                f"rounding '{rounding}'", where=f"unpool of '{layer}'", remedy="use stochastic or nearest"
+            )
+        self._circuit("pool", layer, pool=above.index, rounding=rounding)
 
     # ------------------------------------------------------------ helpers
 

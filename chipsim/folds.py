@@ -22,7 +22,7 @@ from chipsim.float_twin import twin_of
 from chipsim.ledger import counters, per_sample, summary
 from chipsim.report.text import text_report
 from chipsim.simulator import Simulator
-from chipsim.stacks import Choice, calibrate, score, simulator, voters
+from chipsim.stacks import Choice, calibrate, for_samples, score, voters
 from chipsim.tables import store
 from chipsim.train import evaluate, train
 
@@ -77,7 +77,7 @@ def run_folds(
 def _one(context: Context, samples: Recorded, fold: Fold) -> tuple[dict[str, Any], Simulator, dict]:
     s = context.settings
     parts = Parts(*(samples.take(x) for x in (fold.train, fold.validation, fold.test)))
-    sim = simulator(s, Choice.of(context), samples.n_axons, samples.classes, samples.payload_bits)
+    sim = for_samples(s, Choice.of(context), samples)
     calibrate(sim, s, parts.train)
     nets = {"": sim} | ({"twin": twin_of(sim)} if s.twin else {})
     row: dict[str, Any] = {"fold": fold.name, "train": len(fold.train)}

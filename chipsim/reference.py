@@ -16,9 +16,12 @@ from chipsim.microcode.interpret import run_section
 from chipsim.microcode.products import run_products
 from chipsim.microcode.reach import Clock, Wiring, reach_of
 from chipsim.plan import NO_TARGET, ConnectionPlan, LayerPlan, Plan
-from chipsim.reference_circuits import third_factors
+from chipsim.plan.replay import check_sample
+from chipsim.reference_circuits import replayed_factors, third_factors
+from chipsim.reference_errors import form_errors
 from chipsim.reference_maps import fire_pool
 from chipsim.reference_neurons import NeuronKeys, add, deliver, fire
+from chipsim.reference_replay import recall_errors, recalled, remember
 from chipsim.state import LAYER_COUNTS, State
 
 NEURON_PHASES = ("arrive", "decay", "deliver", "on_pre", "fire", "on_post")
@@ -47,9 +50,12 @@ def reference_present(
     Returns final membranes of the integrators ("potentials") and of the spiking layers ("membranes"),
     spike counts of the spiking layers ("counts"), and, if asked for, the largest potential's index of
     every integrator after each step ("predictions", the lowest of equals). Raises
-    SettingError for a remainder of samples while learning with several contexts.
+    SettingError for a remainder of samples while learning with several contexts, DataError for samples
+    that are longer than a history.
     """
     run = _Run(plan, state, _by_source(plan, events), labels, rewards, learn)
+    if learn:
+        check_sample(plan, run.n_steps)
     chosen = list(range(run.n_samples)) if samples is None else [int(k) for k in samples]
     if learn and len(chosen) % plan.contexts:
         raise SettingError(
@@ -118,8 +124,8 @@ class _Run:
     # ------------------------------------------------------------ a sample
 
     def sample(self, group: list[int], predictions: bool = False) -> dict[str, np.ndarray]:
-        """Reset, on_sample_start, all steps, on_sample_end, homeostasis. Returns the predictions of every
-        integrator, int16[samples, steps], if asked for."""
+        """Reset, on_sample_start, all steps, their replay, on_sample_end, homeostasis. Returns the
+        predictions of every integrator, int16[samples, steps], if asked for."""
         judges = [x for x in self.plan.layers if x.kind == "integrator"] if predictions else []
         made = {x.name: np.zeros((len(group), self.n_steps), np.int16) for x in judges}
         self.group = group
@@ -129,6 +135,8 @@ class _Run:
             self.step(ts)
             for x in judges:
                 made[x.name][:, ts - 1] = self.state[f"l{x.index}_v"][: len(group)].argmax(axis=1)
+        if self.learn and self.plan.replay is not None:
+            self._replay()
         self._around("on_sample_end", self.n_steps)
         if self.learn:
             for layer in self.plan.layers:
@@ -139,6 +147,22 @@ class _Run:
         if self.learn:
             for c in self.plan.connections:
                 self._section(c, section, self._clock(ts))
+
+    def _replay(self) -> None:
+        """Phase 7 over again, last step first: circuits from stored errors, then on_replay (definition 3)."""
+        replay, number = self.plan.replay, int(self.state["step"][0])
+        for ts in range(self.n_steps, 0, -1):
+            clock = self._clock(ts, number - (self.n_steps - ts))
+            rewards = clock.reward or (0,) * self.plan.contexts
+            for index in replay.layers:
+                layer = self.plan.layers[index]
+                if layer.circuit is not None:
+                    k = self.plan.circuits[layer.circuit]
+                    recall_errors(self.plan, k, self.state, ts)
+                    replayed_factors(self.plan, k, self.state, rewards, clock.n)
+                for c in layer.incoming:
+                    self._section(self.plan.connections[c], "on_replay", clock)
+            recalled(self.plan, self.state)
 
     # ------------------------------------------------------------ a step
 
@@ -166,15 +190,17 @@ class _Run:
                     for layer in ordered:
                         self._phase(phase, layer, clock)
         if self.learn:
+            remember(plan, self.state, ts)
             self.state["step"][0] += 1
 
-    def _clock(self, ts: int) -> Clock:
-        """The step's number in the sample and in the run's learning, and its rewards."""
+    def _clock(self, ts: int, n: int | None = None) -> Clock:
+        """The step's number in the sample and in the run's learning (default: the coming one), and its
+        rewards."""
         reward = ()
         if self.rewards is not None:
             column = max(ts, 1) - 1
             reward = tuple(int(self.rewards[k][column]) if ts else 0 for k in self._padded(0))
-        return Clock(ts, int(self.state["step"][0]) + 1, reward)
+        return Clock(ts, int(self.state["step"][0]) + 1 if n is None else n, reward)
 
     def _padded(self, filler: int) -> list[int]:
         """The sample in each context, `filler` in idle ones."""
@@ -225,7 +251,10 @@ class _Run:
 
     def _third(self, clock: Clock) -> None:
         """Phase 7 at an update instant: circuits and leading lines, from the top layer down."""
-        if not self.learn or not self._due(clock):
+        if not self.learn:
+            return
+        if not self._due(clock):
+            self._errors_to_store(clock)
             return
         labels = [self._label(b, clock.ts) for b in range(self.plan.contexts)]
         rewards = clock.reward or (0,) * self.plan.contexts
@@ -236,6 +265,14 @@ class _Run:
                 third_factors(self.plan, k, self.state, labels, rewards, clock.n)
             for c in layer.incoming:
                 self._section(self.plan.connections[c], "on_third_factor", clock, 7)
+
+    def _errors_to_store(self, clock: Clock) -> None:
+        """Between update instants errors are formed for the history alone."""
+        for index in self.plan.replay.errors if self.plan.replay else ():
+            if self.plan.forms_error(index, clock.ts, clock.ts == self.n_steps):
+                k, errors = self.plan.circuits[index], self.state[f"k{index}_err"]
+                for b in range(self.plan.contexts):
+                    errors[b] = form_errors(self.plan, k, self.state, b, self._label(b, clock.ts))
 
     def _label(self, b: int, ts: int) -> int:
         if self.labels is None or b >= len(self.group):

@@ -31,17 +31,22 @@ def third_factors(
         return
     if k.copy_every:
         _refresh(k, state)
+    if k.judged >= 0:
+        for b in range(plan.contexts):
+            state[f"k{k.index}_err"][b, :] = form_errors(plan, k, state, b, labels[b])
+    replayed_factors(plan, k, state, rewards, n)
+
+
+def replayed_factors(plan: Plan, k: CircuitPlan, state: State, rewards: Sequence[int], n: int) -> None:
+    """The signal of one circuit in every context, from errors that were formed before: phase 7 of a
+    replayed step, and the second half of every phase 7."""
     for b in range(plan.contexts):
         if k.kind == "reward":
             state[f"l{k.layer}_m"][b, :] = rewards[b]
             add(state[f"k{k.index}_stat"], COUNTS, "messages", rewards[b] != 0)
-            continue
-        if k.kind == "pool":
+        elif k.kind == "pool":
             unpool(plan, k, state, b, n)
-            continue
-        if k.judged >= 0:
-            state[f"k{k.index}_err"][b, :] = form_errors(plan, k, state, b, labels[b])
-        if k.kind == "error":
+        elif k.kind == "error":
             state[f"l{k.layer}_m"][b, :] = state[f"k{k.index}_err"][b]
         else:
             source = k.source or f"k{k.index}_err"

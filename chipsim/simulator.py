@@ -27,6 +27,7 @@ from chipsim.fixed import Format, fold
 from chipsim.microcode.program import COUNTS
 from chipsim.network import Network
 from chipsim.plan import Plan, Update, plan
+from chipsim.plan.replay import check_sample
 from chipsim.probes import locate
 from chipsim.state import State, digest, make_state
 
@@ -150,8 +151,8 @@ class Simulator:
         on_block  called with (samples done, samples in all) about every 0.1 s
         Returns {"potentials": {integrator: int32[n, size]}, "counts" and "membranes": {layer: int32[n,
         size]}} in the order of presentation, and with `predictions` {"predictions": {integrator:
-        int16[n, steps]}}, its largest potential after each step. Raises DataError, SettingError
-        (a remainder of contexts).
+        int16[n, steps]}}, its largest potential after each step. Raises DataError (also for samples
+        longer than a history), SettingError (a remainder of contexts).
         """
         arrays, count, steps = event_arrays(self.plan, events)
         order = np.arange(count) if order is None else np.asarray(order)
@@ -160,6 +161,7 @@ class Simulator:
                 f"{len(order)} samples in {self.plan.contexts} contexts",
                 remedy="learn with a multiple of the contexts, or with one context",
             )
+        check_sample(self.plan, steps)
         rewards = self._raw_rewards(rewards, count, steps)
         outs = self._blocks(
             self.kernels,

@@ -55,6 +55,7 @@ class StackSettings(ExperimentSettings):
     classifier: str = Field("integrator", pattern="^(integrator|lif|charge)$")
     classifier_tau_ms: float | None = Field(None, gt=0)
     published: str = Field("delta", description="register that carries the signal downwards")
+    hold: bool = Field(False, description="a replay uses the sample's final error in every step")
     readout_tau_ms: float = Field(float("inf"), gt=0)
     readout_range: float = Field(1.0, gt=0, description="weight range of trained readouts, a power of two")
     signal_shift: int = Field(0, ge=-8, le=8)
@@ -144,10 +145,21 @@ def contexts(s: StackSettings, classes: int, circuit: str) -> int:
     return s.inputs + (classes if s.contrast == "classes" else s.inputs)
 
 
+def for_samples(settings: StackSettings, choice: Choice, samples: Samples) -> Simulator:
+    """The integer network of a run on these samples, at its initial weights."""
+    x = samples
+    return simulator(settings, choice, x.n_axons, x.classes, x.payload_bits, x.n_steps)
+
+
 def simulator(
-    settings: StackSettings, choice: Choice, n_in: int, classes: int, payload_bits: int = 1
+    settings: StackSettings,
+    choice: Choice,
+    n_in: int,
+    classes: int,
+    payload_bits: int = 1,
+    steps: int | None = None,
 ) -> Simulator:
-    """The integer network of a run, at its initial weights."""
+    """The integer network of a run, at its initial weights; steps: the longest sample, for histories."""
     from chipsim.plan import Update
 
     s, rule = settings, choice.rule
@@ -164,6 +176,7 @@ def simulator(
         engine=choice.engine,
         fit=choice.fit,
         strict=choice.strict,
+        sample_steps=steps,
     )
 
 

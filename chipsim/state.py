@@ -28,6 +28,9 @@ c<c>_delay         uint8, like w (one delay per synapse)
 c<c>_lines         int64[n_lines + n_variables, 7]  counters in the order of program.COUNTS; a row per
                    line, then one per synaptic variable that products write
 c<c>_stat          int64[len(CONNECTION_COUNTS)]
+c<c>_h_<name>      [depth, B, n_pre or n_post]  stored history: the value at the end of step t of a sample
+                   in slot (t - 1) % depth (the spikes of axons are in l_hist)
+c<c>_past_stat     int64[len(HISTORY_COUNTS)]  (rules with a history)
 k<k>_err           int32[B, classes]  class error, format error_fmt (kinds readout, error)
 k<k>_shift         int64[1]           logit shift; of a contrast int64[2], of z and of the distance
 k<k>_thr           int64[1]           threshold of error-triggered updates, 1/256 of the error's LSB
@@ -36,6 +39,8 @@ k<k>_age           int64[1]           update instants since the copy was refresh
 k<k>_z             int64[inputs, targets]  products of two paths (kind contrast), twice the register's frac
 k<k>_y, k<k>_G     int32[inputs, targets]  targets and coefficients, s8.7
 k<k>_stat          int64[len(state_circuits.circuit_counts(k))]
+k<k>_errh          int32[depth, B, classes]  class errors of each step of the sample, for a replay
+k<k>_past_stat     int64[len(HISTORY_COUNTS)]  (beside k_errh)
 step               int64[1]   learning steps of the run so far (the next one has number step + 1)
 """
 
@@ -64,6 +69,7 @@ LAYER_COUNTS = (
     "threshold_updates",
 )
 CONNECTION_COUNTS = ("axon_events", "synaptic_events", "multiplications")
+HISTORY_COUNTS = ("history_writes", "history_reads")  # stored values
 
 State = dict  # str -> np.ndarray
 
@@ -83,7 +89,25 @@ def make_state(plan: Plan) -> State:
         _connection_arrays(state, c, plan)
     for k in plan.circuits:
         circuit_arrays(state, k, plan)
+    history_arrays(state, plan)
     return state
+
+
+def history_arrays(state: State, plan: Plan) -> None:
+    """What a replay reads: the values that rules store, and the class errors of each step."""
+    for c in plan.connections:
+        if c.program is None or not c.program.history:
+            continue
+        for x in c.program.stored:
+            if getattr(x, "source", "") != "pre.spike":
+                shape = (c.program.depth, plan.contexts, c.n_pre if x.owner == "pre" else c.n_post)
+                state[f"c{c.index}_h_{x.name}"] = np.zeros(shape, storage(x.fmt))
+        state[f"c{c.index}_past_stat"] = np.zeros(len(HISTORY_COUNTS), np.int64)
+    for index in plan.replay.errors if plan.replay else ():
+        if index not in plan.replay.held:
+            shape = (plan.replay.depth, *state[f"k{index}_err"].shape)
+            state[f"k{index}_errh"] = np.zeros(shape, np.int32)
+            state[f"k{index}_past_stat"] = np.zeros(len(HISTORY_COUNTS), np.int64)
 
 
 def _layer_arrays(state: State, layer: LayerPlan, plan: Plan) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -25,7 +25,7 @@ from chipsim.ledger import activity, check_memory, counters, per_sample, summary
 from chipsim.microcode.lower import lowering_table
 from chipsim.report.text import text_report
 from chipsim.simulator import Simulator
-from chipsim.stacks import Choice, StackSettings, calibrate, first, simulator, voters
+from chipsim.stacks import Choice, StackSettings, calibrate, first, for_samples, voters
 from chipsim.stored import restore_weights, store_weights
 from chipsim.train import accuracy, evaluate, train
 
@@ -36,7 +36,9 @@ class SupervisedSettings(StackSettings):
     steps: int = Field(20, ge=1, le=10_000)
     max_rate: float = Field(0.5, gt=0, le=1)
     encoder: str = "regular"
-    twin: bool = True
+    twin: bool | Literal["ideal"] = Field(
+        True, description="float twin: true (constants as folded), ideal, false"
+    )
     controls: bool = True
 
 
@@ -50,8 +52,7 @@ def encoded(context: Context, parts: Parts) -> Parts:
 
 
 def _simulator(context: Context, parts: Parts) -> Simulator:
-    x = parts.train
-    return simulator(context.settings, Choice.of(context), x.n_axons, x.classes, x.payload_bits)
+    return for_samples(context.settings, Choice.of(context), parts.train)
 
 
 def run_supervised(context: Context, parts: Parts, data: Mapping[str, str] | None = None) -> dict[str, Any]:
@@ -59,7 +60,7 @@ def run_supervised(context: Context, parts: Parts, data: Mapping[str, str] | Non
     s, out, progress = context.settings, context.out, context.progress
     parts = encoded(context, parts)
     sim = _simulator(context, parts)
-    check_memory(sim.plan, parts.train.n_axons * parts.train.n_steps * 4 * 4096, copies=2 + s.twin)
+    check_memory(sim.plan, parts.train.n_axons * parts.train.n_steps * 4 * 4096, copies=2 + bool(s.twin))
     progress.line(f"memory      {_bytes(sim)} of state; train {len(parts.train)}, validation "
                   f"{len(parts.validation)}, test {len(parts.test)}")  # fmt: skip
     for line in _engine_lines(sim):
@@ -72,7 +73,7 @@ def run_supervised(context: Context, parts: Parts, data: Mapping[str, str] | Non
         progress.line(line)
     start = copy.copy(sim)
     start.state = {name: array.copy() for name, array in sim.state.items()}
-    twin = twin_of(sim) if s.twin else None
+    twin = twin_of(sim, ideal=s.twin == "ideal") if s.twin else None
     options = {"threads": context.threads or 1, "progress": progress, "votes": voters(sim)}
 
     def note(network: str) -> Callable[[dict[str, Any]], None]:

@@ -25,7 +25,7 @@ from chipsim.data.split import hold_out, split_three
 from chipsim.errors import DataError
 from chipsim.plot import by_value, save
 from chipsim.simulator import Simulator
-from chipsim.stacks import Choice, StackSettings, calibrate, simulator
+from chipsim.stacks import Choice, StackSettings, calibrate, for_samples
 from chipsim.tables import spread, store
 from chipsim.train import Schedule, accuracy, evaluate, learn_epoch, set_rate
 
@@ -108,7 +108,7 @@ def _trained(context, method, depth, rate, seed, names=("validation", "test")) -
     choice = Choice(
         context.rule, context.chip, seed, context.noise, context.engine, context.fit, context.strict
     )
-    sim = simulator(own, choice, parts.train.n_axons, parts.train.classes)
+    sim = for_samples(own, choice, parts.train)
     calibrate(sim, own, parts.train)
     schedule = Schedule(s.epochs, rate, s.rate_steps)
     for epoch in range(1, s.epochs + 1):

@@ -19,7 +19,7 @@ from chipsim.data.samples import Recorded
 from chipsim.float_twin import twin_of
 from chipsim.ledger import counters, per_sample, summary
 from chipsim.report.text import text_report
-from chipsim.stacks import Choice, StackSettings, calibrate, simulator, voters
+from chipsim.stacks import Choice, StackSettings, calibrate, for_samples, voters
 from chipsim.tables import store
 from chipsim.train import learn_epoch, set_rate
 
@@ -51,7 +51,7 @@ def run(context):
     if s.limit:
         parts["train"] = parts["train"].take(np.arange(min(s.limit, len(parts["train"]))))
     x = parts["train"]
-    sim = simulator(s, Choice.of(context), x.n_axons, x.classes)
+    sim = for_samples(s, Choice.of(context), x)
     calibrate(sim, s, x)
     nets = {"test": sim} | ({"twin": twin_of(sim)} if s.twin else {})
     accuracy, rows = {}, []

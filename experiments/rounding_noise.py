@@ -46,7 +46,7 @@ from chipsim.outcome import add_counters, begin, outcome
 from chipsim.plot import rounding_noise, save
 from chipsim.settings import ExperimentSettings
 from chipsim.simulator import Simulator
-from chipsim.stacks import Choice, StackSettings, calibrate, score, simulator
+from chipsim.stacks import Choice, StackSettings, calibrate, for_samples, score, simulator
 from chipsim.train import Schedule, learn_epoch, set_rate
 
 RULES = ("decolle",)
@@ -187,7 +187,7 @@ def trained(
     settings = context.settings
     own = own_settings(settings, bits)
     choice = replace(Choice.of(context), seed=seed, noise=kind, rule=rule)
-    sim = simulator(own, choice, parts.train.n_axons, parts.train.classes)
+    sim = for_samples(own, choice, parts.train)
     calibrate(sim, own, parts.train)
     sim = twin_of(sim) if twin else sim
     slow = settings.epochs - settings.epochs // 3

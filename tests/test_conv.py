@@ -422,6 +422,18 @@ def test_an_assignment_from_an_axon_is_refused():
     learned("w = t")
 
 
+@pytest.mark.parametrize("rule", ["fell_exact", "eprop_reckon"])
+def test_traces_of_single_synapses_are_refused(rule):
+    """A trace per axon and neuron has no place in a shared weight."""
+    net = Network()
+    net.source("in", (4, 4, 1))
+    net.lif("map", (3, 3, 2))
+    net.conv("in", "map", 2, rule=rule)
+    net.readout("map", 3)
+    with pytest.raises(RuleError, match="(?s)once for all positions of a kernel.*dense connection"):
+        Simulator(net, load_chip("ideal"))
+
+
 def test_a_copy_per_context_that_meets_axons_is_refused():
     with pytest.raises(RuleError, match="'t' has a copy per context"):
         learned("w += x * t", contexts=2)

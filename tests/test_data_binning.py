@@ -102,10 +102,25 @@ def test_a_sensor_of_one_row_and_one_polarity():
     assert binned([one], 1, 1, downsample=5).axon.tolist() == [0, 139]
 
 
+def test_channels_equal_tonics_frames():
+    transforms = pytest.importorskip("tonic.transforms")
+    r = np.random.default_rng(2)
+    events = np.empty(500, [("t", np.int64), ("x", np.int64), ("p", np.int64)])
+    events["t"], events["x"], events["p"] = np.sort(r.integers(0, 50_000, 500)), r.integers(0, 20, 500), 1
+    one = Recording(events, 0, (20, 1, 1), "made")
+    frame = transforms.ToFrame((20, 1, 1), time_window=5000, start_time=0, end_time=50_000)
+    ours = binned([one], 5, 10, graded=True).to_dense()[0]
+    assert np.array_equal(ours, binned([one], None, 10, transforms=[frame], graded=True).to_dense()[0])
+    assert np.array_equal(ours, frame(events.copy())[:, 0]) and (events["p"] == 1).all()
+
+
 def test_refusals():
     good = recording([(0, 0, 0, 0)])
     with pytest.raises(DataError, match=r"^bin_ms is 0\.0001, not a whole number of microseconds above 0$"):
         binned([good], 0.0001, 3)
+    for wrong in (0, -1, float("nan"), float("inf"), "10", True):
+        with pytest.raises(DataError, match=r"^bin_ms is .*, not a whole number of microseconds above 0$"):
+            binned([good], wrong, 3)
     with pytest.raises(DataError, match=r"^n_steps is 0, not a whole number"):
         binned([good], 1, 0)
     with pytest.raises(DataError, match=r"^no recordings to cut into steps$"):
@@ -152,7 +167,7 @@ def test_unstructured_arrays_and_bad_values():
     assert check_events(good, (4, 3, 2), "here") is good
     for field, value, text in (
         ("x", -1, r"x is -1, outside the sensor; limit 0\.\.3"),
-        ("t", -5, "t is -5, before the recording's start; limit at least 0"),
+        ("t", -5, r"t is -5, no time; limit 0\.\.2\*\*62"),
         ("p", 2, r"p is 2, no polarity; limit 0\.\.1"),
         ("p", -1, r"p is -1, no polarity; limit 0\.\.1"),
     ):

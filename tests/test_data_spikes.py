@@ -18,6 +18,12 @@ def test_counts_seconds_and_hash():
     times, channels = spikes.seconds(0)
     assert times.tolist() == [0, 0.0015, 0.0015, 0.002] and channels.tolist() == [1, 0, 1, 1]
     other = Spikes(2, 0.5, [0, 4, 4], [0, 3, 3, 5], [1, 0, 1, 1], [6, 2])
+    assert spikes.reversed().channel.tolist() == [0, 0, 1, 0] and spikes.reversed().frame.tolist() == [
+        0,
+        3,
+        3,
+        4,
+    ]
     assert spikes.sha256 == two().sha256 != other.sha256
 
 

@@ -12,6 +12,10 @@ WRONG = {
     "stdp_digits": "r_stdp",
     "r_stdp_cue": "stdp_pair",
     "rounding_noise": "stdp_pair",
+    "stream": "stdp_pair",
+    "update_instant": "stdp_pair",
+    "memory_and_macs": "decolle",
+    "tp_contexts": "decolle",
 }
 
 

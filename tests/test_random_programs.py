@@ -117,8 +117,19 @@ def test_shipped_rules_in_plain_python(chip, tmp_path):
     assert found["cases"] == 2 * (len(SHIPPED) - len(refused)) and found["saturating"] > 0
 
 
+COMPILED = "stdp_pair stdp_triplet r_stdp decolle fell_exact eprop_reckon s_tllr sdsp".split()
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("rule", SHIPPED)
+@pytest.mark.parametrize("rule", COMPILED)
 def test_shipped_rules_compiled(rule, tmp_path):
     found = worker(tmp_path, "shipped", "ideal", rule, "dense", jit=True)
     assert found["differences"] == [] and found["cases"] == 1
+
+
+def test_rules_with_their_circuits_in_plain_python(tmp_path):
+    """Classifiers, targets, transport, broadcast, contrast; every step, every few, at the end."""
+    found = worker(tmp_path, "wired")
+    assert found["differences"] == []
+    # the narrow psi of s_tllr_hyper meets no membrane of the first layer in these few samples
+    assert [x for x in found["idle"] if not x.endswith("s_tllr_hyper")] == []

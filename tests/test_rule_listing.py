@@ -37,7 +37,7 @@ def test_listing_of_decolle_states_cost_and_state():
     text = listing(bound("decolle"), USE)
     rows = [" ".join(row.split()) for row in text.splitlines()]
     unit, runs = "mul 8x8+shift+add+draw", "784 axons x signalled neurons, p"
-    assert f"7 40 w -= d * p >> rate when p {unit} {runs} w s8.7 11..27 4..20" in rows
+    assert f"7 41 w -= d * p >> rate when p {unit} {runs} w s8.7 11..27 4..20" in rows
     assert "per axon 14 784 10976" in rows and "per synapse 8 78400 627200" in rows
     assert rows.index("on_third_factor (phase 7):") < rows.index("on_third_factor (phase 8):")
     assert state_bits(bound("decolle")) == {"pre": 14, "post": 1, "syn": 8, "layer": 0}

@@ -24,6 +24,8 @@ EVENTS = (
     "weight_update",
     "trace_update",
     "tag_update",
+    "history_write",
+    "history_read",
     "random_draw",
     "error_message",
     "circuit_add",

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from chipsim.cli import chip, rule, run, shelf
+from chipsim.cli import chip, data, rule, run, shelf
 from chipsim.errors import ChipsimError
 from chipsim.version import __version__
 
@@ -30,6 +30,7 @@ app.command("list")(shelf.list_shelves)
 app.add_typer(shelf.new, name="new")
 app.add_typer(rule.app, name="rule")
 app.add_typer(chip.app, name="chip")
+app.add_typer(data.app, name="data")
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ from chipsim.errors import DataError, SettingError, did_you_mean
 
 NOISES = ("lane", "element", "shared", "lfsr")
 ENGINES = ("lines", "sum_of_products")
+TWINS = {"folded": "true", "ideal": "ideal", "none": "false"}  # --twin: the setting of that name
 
 
 class Fit(str, Enum):
@@ -37,6 +38,7 @@ Data = Annotated[Path | None, typer.Option(envvar="CHIPSIM_DATA", help="Folder w
 Json = Annotated[bool, typer.Option("--json", help="The last line of stdout is one JSON object.")]
 Engine = Annotated[str | None, typer.Option(help="`lines` runs a rule as written, labelled not executable.")]
 FitOption = Annotated[Fit, typer.Option(help="Registers wider than the chip's: refuse, or cut low bits.")]
+Twin = Annotated[str | None, typer.Option(help="The float twin beside the chip: folded, ideal or none.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Saturation or rounding to zero is an error.")]
 Noise = Annotated[str | None, typer.Option(help=f"Random numbers: {', '.join(NOISES)}.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="Threads; results do not depend on them.")]
@@ -58,10 +60,12 @@ def run(
     fit: FitOption = Fit.refuse,
     strict: Strict = False,
     noise: Noise = None,
+    twin: Twin = None,
     threads: Threads = None,
 ) -> None:
     """Run an experiment and leave a run folder."""
     check_choice("--engine", engine, ENGINES)
+    check_choice("--twin", twin, tuple(TWINS))
     check_choice("--noise", noise, NOISES)
     _use_threads(threads)
     from chipsim.experiment import choose_rule, default_chip, load_experiment
@@ -71,9 +75,10 @@ def run(
 
     loaded = load_experiment(experiment)
     chosen = choose_rule(loaded, rule)
-    form = dict(map(parse_assignment, sets or ())).get("form", "")
+    sets = [*(sets or ()), *([f"twin={TWINS[twin]}"] if twin else [])]
+    form = dict(map(parse_assignment, sets)).get("form", "")
     options = {
-        "settings": make_settings(loaded.settings, sets or (), preset(loaded.path, chosen, form)),
+        "settings": make_settings(loaded.settings, sets, preset(loaded.path, chosen, form)),
         "chip": default_chip(loaded, chip),
         "rule": chosen,
         "seed": seed,

@@ -120,6 +120,7 @@ def make_scratch(plan: Plan, twin: bool = False) -> dict[str, np.ndarray]:
             "reach_pre": (np.uint8, (b, c.n_pre)),
             "serial": (np.uint32, max(whole, c.n_pre, c.n_post)),
             "spk": (np.int16, (b, c.n_pre)),
+            "past": (np.int16, (b, c.n_pre if c.program.replays else 0)),
         }
         assert set(shapes) == set(SCRATCH)
         for name, (dtype, size) in shapes.items():

@@ -177,14 +177,6 @@ def count_loud(r):
 
 
 @jit
-def transpose_signal(g, err, m, drop, words, key, stat):
-    """m[i] = limit(SR(sum_k g[i, k] * err[k])) in s8.7: the error through the readout's transpose."""
-    n, classes = g.shape
-    stat[1] += classes
-    dense_signal(g, err, m, drop, words, key, stat, True)
-
-
-@jit
 def dense_signal(g, r, m, drop, words, key, stat, multiplies):
     """m[i] = limit(SR(sum_k g[i, k] * r[k])) in s8.7, 64-bit lanes; rows of g are contiguous."""
     loud = begin_signal(r, m, g.shape[0], drop, words, key, stat, multiplies)

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from chipsim.compile import conv_driver
 from chipsim.compile.product_nest import SCRATCH as PRODUCT_SCRATCH
+from chipsim.compile.replay import errors_to_store, load_rewards, remember
 from chipsim.compile.sections import COMMON, Function
-from chipsim.compile.third import third
+from chipsim.compile.third import LABEL_COLUMN, third
 from chipsim.microcode.program import BoundProgram
 from chipsim.plan import ConnectionPlan, LayerPlan, Plan
 
@@ -42,6 +43,7 @@ class Driver:
         self.suffix = "_twin" if twin else ""
         self.out: list[str] = []
         self.level = 1
+        self.number = "n"  # of the learning step whose draws sections make
 
     def put(self, *lines: str) -> None:
         """Append statements at the present level."""
@@ -63,6 +65,7 @@ class Driver:
             "hit": f"x_c{c.index}_hit",
             "rew": "x_rew",
         }
+        common["n"] = self.number
         values = [common.get(x, x) for x in COMMON] + [self.local(c, x) for x in f.arrays]
         self.put(f"{f.name}({', '.join(values)})")
 
@@ -74,7 +77,7 @@ class Driver:
             return f"l{c.post}_{name}"
         if name in SCRATCH or name in PRODUCT_SCRATCH or name in conv_driver.CONV_SCRATCH:
             return f"x_c{c.index}_{name}"
-        return f"c{c.index}_{name}"
+        return f"c{c.index}_{name}" + (f"[hs_{c.index}]" if name.startswith("h_") else "")
 
     # ------------------------------------------------------------ phases
 
@@ -124,7 +127,7 @@ class Driver:
     @staticmethod
     def _reads_spike(program: BoundProgram | None) -> bool:
         return program is not None and any(
-            x is not None and x.source == "pre.spike"
+            x is not None and x.source == "pre.spike" and line.section != "on_replay"
             for line in program.lines
             for x in (line.a, line.b, line.when)
         )
@@ -272,11 +275,12 @@ class Driver:
         )
         self.put(f"due = learn and ({due})", "if due:")
         self.level += 1
-        self.put("lab_column = 0 if labels.shape[1] == 1 else ts - ts0 - 1")
+        self.put(LABEL_COLUMN)
         for layer in reversed(layers):
             third(self, layer)
         self.put("pass")
         self.level -= 1
+        errors_to_store(self)
 
     def _learn(self) -> None:
         for c in self.plan.connections:
@@ -312,6 +316,7 @@ SCRATCH = (
     "reach_pre",
     "serial",
     "spk",
+    "past",
 )
 
 
@@ -332,11 +337,11 @@ def advance_source(driver: Driver, fields: list[str]) -> str:
     d.put("for ts in range(ts_from, ts_to + 1):")
     d.level += 1
     d.put("clock = n if learn else i64(ts)")
-    d.put("for b in range(B):", "    x_rew[b] = 0", "    if rewards.shape[0] > 0 and g + b < hi:")
-    d.put("        x_rew[b] = rewards[order[g + b], ts - ts0 - 1]")
+    load_rewards(d)
     d.views()
     d.axon_views()
     d.step()
+    remember(d)
     predictions(d)
     d.put("if learn:", "    n += 1")
     d.level -= 1

@@ -157,6 +157,14 @@ def copy_row(a, row, source, b):
 
 
 @jit
+def copy2(a, source):
+    """a[...] = source, two axes."""
+    for b in range(a.shape[0]):
+        for i in range(a.shape[1]):
+            a[b, i] = source[b, i]
+
+
+@jit
 def largest(v):
     """Index of the largest element, the lowest of equals."""
     best = 0

@@ -43,8 +43,10 @@ class Site:
         return name
 
 
-def array_of(operand: Operand, program: BoundProgram) -> str:
+def array_of(operand: Operand, program: BoundProgram, section: str = "") -> str:
     """Name of the array an operand is read from, inside a section's function."""
+    if section == "on_replay" and operand.name in program.history:
+        return "past" if operand.source == "pre.spike" else f"h_{operand.name}"
     if operand.kind == "input":
         return {"pre.spike": "spk", "reward": "rew"}.get(operand.source) or ARRAY_OF_INPUT[operand.source]
     if operand.name == "":
@@ -115,7 +117,7 @@ class Nest(Draws):
             return f"{lane}({operand.raw})" if not scale else repr(float(operand.fmt.real(operand.raw)))
         if operand.kind == "param":
             return f"{lane}(p_{operand.name}{scale})"
-        name = array_of(operand, self.program)
+        name = array_of(operand, self.program, self.line.section)
         if name != "rew":
             self.site.array(name)
         if operand.kind == "input":

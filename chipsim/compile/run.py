@@ -12,6 +12,7 @@ from chipsim.compile.samples import kept
 from chipsim.data.events import Events
 from chipsim.errors import DataError, SettingError
 from chipsim.plan import NO_TARGET, Plan
+from chipsim.plan.replay import check_sample
 from chipsim.state import State
 
 
@@ -203,6 +204,8 @@ def compiled_present(
             f"{len(order)} samples in {plan.contexts} contexts",
             remedy="learn with a multiple of the contexts, or with one context",
         )
+    if learn:
+        check_sample(plan, steps)
     outs = kernels.outputs(len(order), steps if predictions else 0)
     kernels.advance(
         state,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chipsim.compile.replay import replay_sample
 from chipsim.plan import LayerPlan, Plan
 
 
@@ -60,11 +61,12 @@ def _reset_layer(d, layer: LayerPlan) -> None:
 
 
 def finish_sample(d) -> None:
-    """Outputs of the sample; with learning on_sample_end and homeostasis."""
+    """Outputs of the sample; with learning its replay, on_sample_end and homeostasis."""
     d.put("if fresh:")
     d.level += 1
     d.put("if learn:")
     d.level += 1
+    replay_sample(d)
     _sample_sections(d, "on_sample_end")
     for layer in d.plan.layers:
         if layer.homeo_up or layer.homeo_down:

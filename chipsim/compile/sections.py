@@ -31,6 +31,7 @@ def parts(c: ConnectionPlan) -> list[tuple[str, str, tuple[BoundLine, ...]]]:
         "on_membrane",
         "on_post",
         "on_epoch",
+        "on_replay",
         "on_sample_end",
     ):
         if program.section(section):

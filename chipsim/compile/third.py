@@ -11,26 +11,19 @@ from chipsim.plan.circuits import TARGET_FRAC
 
 TABLED = ("softmax", "sign")  # errors that read the table of exponentials
 NARROW = 2**31  # sums below this fit 32-bit lanes
+LABEL_COLUMN = "lab_column = 0 if labels.shape[1] == 1 else ts - ts0 - 1"
 
 
 def third(d, layer: LayerPlan) -> None:
     """The circuit forms the layer's third factor; then the phase-7 lines."""
     if layer.circuit is not None:
         circuit = d.plan.circuits[layer.circuit]
-        if circuit.kind == "reward":
-            _reward(d, layer, circuit)
-        elif circuit.kind == "pool":
-            unpool(d, layer, circuit)
-        elif circuit.kind == "contrast":
+        if circuit.kind == "contrast":
             contrast(d, layer, circuit)
         else:
             _refresh(d, circuit)
-            d.put("for b in range(B):")
-            d.level += 1
-            if circuit.judged >= 0:
-                _errors(d, circuit)
-            _signal(d, layer, circuit)
-            d.level -= 1
+            errors(d, circuit)
+            signal(d, layer, circuit)
     for k in layer.incoming:
         d.section(d.plan.connections[k], "on_third_factor_a")
 
@@ -45,6 +38,15 @@ def _reward(d, layer: LayerPlan, x: CircuitPlan) -> None:
 
 
 # ---------------------------------------------------------------- errors
+
+
+def errors(d, x: CircuitPlan) -> None:
+    """The errors of all contexts, where the circuit forms any."""
+    if x.judged >= 0:
+        d.put("for b in range(B):")
+        d.level += 1
+        _errors(d, x)
+        d.level -= 1
 
 
 def _errors(d, x: CircuitPlan) -> None:
@@ -73,6 +75,8 @@ def _errors(d, x: CircuitPlan) -> None:
             d.put(f"k{k}_stat[1] += err.shape[0]")
     _trigger(d, x)
     d.level -= 1
+    if x.kind == "readout" and not d.twin:  # a readout subtracts in every step
+        d.put(f"k{k}_stat[1] += err.shape[0]")
 
 
 def _potentials(d, x: CircuitPlan) -> str:
@@ -113,15 +117,29 @@ def _refresh(d, x: CircuitPlan) -> None:
     d.put(f"refresh{twin}({words}, k{k}_age, {x.copy_every}{stat})")
 
 
+def signal(d, layer: LayerPlan, x: CircuitPlan) -> None:
+    """The third factors of all contexts, from the errors that stand in the state, registers or rewards."""
+    if x.kind == "reward":
+        _reward(d, layer, x)
+        return
+    if x.kind == "pool":
+        unpool(d, layer, x)
+        return
+    d.put("for b in range(B):")
+    d.level += 1
+    _signal(d, layer, x)
+    d.level -= 1
+
+
 def _signal(d, layer: LayerPlan, x: CircuitPlan) -> None:
     """The errors themselves, or errors or a register back through a matrix."""
     m = f"l{layer.index}_m[b]"
     if x.kind == "error":
-        d.put(f"copy_error(err, {m})")
+        d.put(f"copy_error(k{x.index}_err[b], {m})")
         return
     c = d.plan.connections[x.connection]
     w = f"k{x.index}_copy" if x.copy_every else f"c{c.index}_w"
-    source = f"{x.source}[b]" if x.source else "err"
+    source = f"{x.source}[b]" if x.source else f"k{x.index}_err[b]"
     rows = f"{w}, c{c.index}_ptr, c{c.index}_tgt" if c.sparse else w
     if c.conv is not None:
         rows = turned(d, c, w, _kernel(x, c)[0].endswith("_32"))
@@ -138,7 +156,7 @@ def _signal(d, layer: LayerPlan, x: CircuitPlan) -> None:
 def _kernel(x: CircuitPlan, c: ConnectionPlan) -> tuple[str, str]:
     """The kernel of a product with a matrix, and its last argument."""
     if x.kind == "readout":
-        return "transpose_signal", ""
+        return "dense_signal", ", True"
     if c.sparse:
         return "sparse_signal", ""
     fan_out = c.n_post if c.conv is None else c.conv.kernel**2 * c.conv.post[2]

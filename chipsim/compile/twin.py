@@ -6,6 +6,7 @@ Registers hold real values (raw * 2**-frac); constants and tables are real numbe
 from __future__ import annotations
 
 from chipsim.microcode.program import COMPARISONS, BoundTable, Operand
+from chipsim.microcode.tables import shape_text
 
 
 def twin_value(nest) -> str:
@@ -50,10 +51,12 @@ def _table(table: BoundTable, a: str, nest) -> str:
     if table.minus_threshold:
         nest.site.array("thr")
         a = f"({a} - thr[i])"
+    if table.ideal and table.shape is not None:
+        return shape_text(table.shape, table.options, f"({a} - {float(table.centre)!r})")
     lsb, step = float(table.fmt.lsb), float(table.argument_fmt.lsb)
-    text = repr(table.values[0] * lsb)
+    text = repr(float(table.values[0] * lsb))
     for k, bp in enumerate(table.breakpoints):
         rise = table.values[k + 1] - table.values[k]
         if rise:
-            text += f" + f64({a} >= {bp * step!r}) * {rise * lsb!r}"
+            text += f" + f64({a} >= {float(bp * step)!r}) * {float(rise * lsb)!r}"
     return f"({text})"

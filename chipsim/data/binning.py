@@ -88,32 +88,43 @@ def bin_recordings(
         if shape is not None and own != shape:
             raise DataError(f"sensor {own}; the recordings before have {shape}", where=recording.source)
         shape = own
-        data = _transformed(recording, transforms)
-        if data.dtype.names is None:
-            cell, times = _cells_of_frames(data, own_sensor, bin_ms, recording.source)
-        else:
-            if bin_us is None:
-                raise DataError("bin_ms is None, and no transform made frames", remedy="give bin_ms")
-            check_events(data, own_sensor, recording.source)
-            cell, times = _cells(data, own_sensor, bin_us, from_first), None
-        part, payload, counts = _count(_coarse(cell, own_sensor, side, shape), times, n_steps, shape)
-        sums += counts
-        step, axon = np.divmod(part, np.prod(shape))
+        place, times = _place(recording, transforms, own_sensor, bin_us, from_first)
+        cells, payload, counts = _count(_coarse(place, side, shape), times, n_steps, shape)
+        step, axon = np.divmod(cells, np.prod(shape))
         starts.append(np.cumsum(np.bincount(step, minlength=n_steps)) + starts[-1][-1])
         axons.append(axon.astype(np.int32))
         payloads.append(payload)
+        sums += counts
     if shape is None:
         raise DataError("no recordings to cut into steps")
-    start, axon = np.concatenate(starts), np.concatenate(axons)
     payload = np.concatenate(payloads) if graded else None
-    events = Events(int(np.prod(shape)), n_steps, start, axon, payload)
+    events = Events(int(np.prod(shape)), n_steps, np.concatenate(starts), np.concatenate(axons), payload)
     return Binning(events, shape, *(int(n) for n in sums))
 
 
+def _place(
+    recording: Recording,
+    transforms: Sequence[Transform],
+    sensor: Sensor,
+    bin_us: int | None,
+    from_first: bool,
+) -> tuple[tuple[np.ndarray, ...], np.ndarray | None]:
+    """(step, y, x, p) of everything the transforms leave, and how often (None: once each)."""
+    data = _transformed(recording, transforms)
+    if data.dtype.names is None:
+        if bin_us is not None:
+            raise DataError("bin_ms is given, and the transforms make frames", remedy="pass bin_ms=None")
+        return _cells_of_frames(data, sensor, recording.source)
+    if bin_us is None:
+        raise DataError("bin_ms is None, and no transform made frames", remedy="give bin_ms")
+    return _cells(check_events(data, sensor, recording.source), sensor, bin_us, from_first), None
+
+
 def _microseconds(bin_ms: float) -> int:
-    bin_us = round(float(bin_ms) * 1000)
+    known = isinstance(bin_ms, (int, float, np.integer, np.floating)) and not isinstance(bin_ms, bool)
+    bin_us = round(bin_ms * 1000) if known and 0 < bin_ms < 1e9 else 0
     if bin_us < 1 or abs(bin_us - bin_ms * 1000) > 1e-6:
-        raise DataError(f"bin_ms is {bin_ms}, not a whole number of microseconds above 0")
+        raise DataError(f"bin_ms is {bin_ms!r}, not a whole number of microseconds above 0")
     return bin_us
 
 
@@ -136,11 +147,9 @@ def _cells(events: np.ndarray, sensor: Sensor, bin_us: int, from_first: bool) ->
 
 
 def _cells_of_frames(
-    frames: np.ndarray, sensor: Sensor, bin_ms: float | None, where: str
+    frames: np.ndarray, sensor: Sensor, where: str
 ) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
     """(step, y, x, p) of every non-zero of tonic's frames [T, P, H, W] or [T, P, W], and its count."""
-    if bin_ms is not None:
-        raise DataError("bin_ms is given, and the transforms make frames", remedy="pass bin_ms=None")
     frames = checks.integers("the frames of the transforms", frames, ndim=None)
     if frames.ndim == 3:
         frames = frames[:, :, None, :]
@@ -156,7 +165,7 @@ def _cells_of_frames(
 
 
 def _coarse(
-    cell: tuple[np.ndarray, ...], sensor: Sensor, side: int, shape: tuple[int, int, int]
+    cell: tuple[np.ndarray, ...], side: int, shape: tuple[int, int, int]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Step and axon of every event."""
     step, y, x, p = cell

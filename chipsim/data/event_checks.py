@@ -10,6 +10,7 @@ import numpy as np
 from chipsim.errors import DataError
 
 FIELDS = ("t", "x", "y", "p")
+MOST_US = 1 << 62  # some files hold unsigned times, which go on as signed ones
 Sensor = tuple[int, int, int]  # width, height, polarities, as tonic's sensor_size
 
 
@@ -17,7 +18,7 @@ def check_events(events: np.ndarray, sensor: Sensor, where: str) -> np.ndarray:
     """Recorded events as they are, or DataError with the first bad one.
 
     events  structured array [n] with integer fields t (microseconds), x, p, and y on a sensor that
-            has rows: t at least 0 and never falling, x below sensor[0], y below sensor[1], p below
+            has rows: t 0..2**62 and never falling, x below sensor[0], y below sensor[1], p below
             sensor[2] (0 and 1 both allowed on a sensor of one polarity: SHD's loader writes 1)
     """
     _check_fields(events, sensor, where)
@@ -26,11 +27,11 @@ def check_events(events: np.ndarray, sensor: Sensor, where: str) -> np.ndarray:
     limits = {"x": sensor[0] - 1, "p": max(sensor[2] - 1, 1)}
     if "y" in events.dtype.names:
         limits["y"] = sensor[1] - 1
-    found = [_first_outside(events, name, limit) for name, limit in limits.items()]
-    found += [_first_outside(events, "t", None), _first_fall(events["t"])]
+    found = [_first_outside(events, "t", MOST_US), _first_fall(events["t"])]
+    found += [_first_outside(events, name, limit) for name, limit in limits.items()]
     faults = [fault for fault in found if fault is not None]
     if faults:
-        index, text = min(faults)
+        index, text = min(faults, key=lambda fault: fault[0])
         raise DataError(f"event {index} of {len(events)}: {text}", where=where)
     return events
 
@@ -48,19 +49,17 @@ def _check_fields(events: np.ndarray, sensor: Sensor, where: str) -> None:
             raise DataError(f"field {name} is {events.dtype[name]}, not integers", where=where)
 
 
-def _first_outside(events: np.ndarray, name: str, limit: int | None) -> tuple[int, str] | None:
-    """The first entry of a field outside 0..limit (None: no upper limit)."""
+def _first_outside(events: np.ndarray, name: str, limit: int) -> tuple[int, str] | None:
+    """The first entry of a field outside 0..limit."""
     values = events[name]
     if values.dtype.kind == "b":
         return None
-    bad = values < 0
-    if limit is not None:
-        bad |= values > limit
+    bad = (values < 0) | (values > limit)
     if not bad.any():
         return None
     index = int(bad.argmax())
-    reason = {"t": "before the recording's start", "p": "no polarity"}.get(name, "outside the sensor")
-    bound = "at least 0" if limit is None else f"0..{limit}"
+    reason = {"t": "no time", "p": "no polarity"}.get(name, "outside the sensor")
+    bound = "0..2**62" if name == "t" else f"0..{limit}"
     return index, f"{name} is {int(values[index])}, {reason}; limit {bound}"
 
 

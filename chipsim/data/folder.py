@@ -26,13 +26,19 @@ def find_home(folder: str | Path | None, names: Sequence[str], marks: Sequence[s
     if not folder.is_dir():
         what = "is not a folder" if folder.exists() else "no such folder"
         raise DataError(what, where=str(folder), remedy=remedy)
+    home = look_for(folder, names, marks)
+    if home is None:
+        looked = f"no {' or '.join(marks)}, looked here and in {', '.join(f'{n}/' for n in names)}"
+        raise DataError(looked, where=str(folder), remedy=remedy)
+    return home
+
+
+def look_for(folder: Path, names: Sequence[str], marks: Sequence[str]) -> Path | None:
+    """As `find_home`, in a folder that exists; None if it holds nothing of the kind."""
     for home in (folder, *(folder / name for name in names)):
         if any(os.path.lexists(home / mark) for mark in marks):
-            if home != folder:
-                inside(folder, home)
-            return home
-    looked = f"no {' or '.join(marks)}, looked here and in {', '.join(f'{n}/' for n in names)}"
-    raise DataError(looked, where=str(folder), remedy=remedy)
+            return inside(folder, home)
+    return None
 
 
 def inside(home: Path, path: Path) -> Path:
@@ -45,7 +51,7 @@ def inside(home: Path, path: Path) -> Path:
         raise DataError(
             f"leads out of the data folder {home}",
             where=str(path),
-            remedy="put the file itself there, not a link to it",
+            remedy="put the file itself there, or give the folder that the link leads to as DIR",
         )
     return path
 

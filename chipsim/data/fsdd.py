@@ -45,6 +45,7 @@ EXPECTED = (
 )
 SOURCE = "zip the folder recordings/ of github.com/Jakobovski/free-spoken-digit-dataset"
 CLASSES = 10
+DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 RATE_HZ = 8000
 OFFICIAL_TEST = range(5)  # index of the test recordings, README of the set
 ENCODING = 1  # raised whenever the same parameters give other spikes
@@ -73,6 +74,7 @@ class Waves:
     speakers: tuple[str, ...]
     index: np.ndarray
     files: Mapping[str, str]
+    classes: int = CLASSES
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -130,6 +130,12 @@ class RecordingParts:
     validation: Recordings | None = None
 
     @property
+    def named(self) -> dict[str, Recordings]:
+        """The parts by name, in the order of their use."""
+        parts = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {name: part for name, part in parts.items() if part is not None}
+
+    @property
     def whole(self) -> Recordings:
         """All recordings, training part first: for cross-validation."""
         head = self.train if self.validation is None else self.train + self.validation

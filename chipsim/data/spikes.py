@@ -67,8 +67,8 @@ class Spikes:
         """Spikes from (frame, channel, frames) of each recording."""
         start = np.cumsum([0, *(len(frame) for frame, _, _ in pieces)])
         none = np.zeros(0, np.int32)
-        frame = np.concatenate([none, *(frame for frame, _, _ in pieces)])
-        channel = np.concatenate([none, *(channel for _, channel, _ in pieces)])
+        frame = np.concatenate([none, *(checks.integers("frame", frame) for frame, _, _ in pieces)])
+        channel = np.concatenate([none, *(checks.integers("channel", channel) for _, channel, _ in pieces)])
         frames = np.array([frames for _, _, frames in pieces], np.int32)
         return cls(channels, frame_ms, start, frame, channel, frames)
 
@@ -97,6 +97,13 @@ class Spikes:
         """Times in seconds (float64) and channels (int32) of the spikes of recording k."""
         part = slice(self.start[k], self.start[k + 1])
         return self.frame[part] * (self.frame_ms / 1000), self.channel[part]
+
+    def reversed(self) -> Spikes:
+        """The same spikes with the channels in reverse order: a control for comparisons."""
+        channel = self.channels - 1 - self.channel
+        order = np.lexsort((channel, self.frame, self.owner))
+        columns = (self.start, self.frame[order], channel[order], self.frames)
+        return Spikes(self.channels, self.frame_ms, *columns)
 
     def events(self, n_steps: int, step_ms: float, delays: Sequence[int] = (0,)) -> Events:
         """Input events: a channel that fires in a step, however often, gives one event.

@@ -18,6 +18,8 @@ learning    the lines of the rules on incoming connections; homeostasis
     trace_update             the same into axon, neuron and layer registers; one per neuron and sample
                              where homeostasis moves thresholds
     tag_update               the same into the other registers of a synapse
+    history_write            values that rules store at the end of a step for a replay
+    history_read             stored values that a replayed step takes up again
     random_draw              writes that drew a random word
     table_lookup             lines that read a table
     micro_op                 all executed lines, temps included, and the homeostasis updates: the engine's
@@ -28,7 +30,9 @@ error       the pathway from errors to third factors: all events of inference, f
             one addition too
     circuit_add, circuit_multiply, circuit_divide, circuit_root, table_lookup, random_draw
     error_message            class errors, transported numbers or rewards other than 0 that were sent, words
-                             of a stored copy that were renewed, third factors a pool layer hands down
+                             of a stored copy that were renewed, third factors a pool layer hands down;
+                             what a replayed step needs is sent again
+    history_write, history_read   class errors stored for a replay and taken up again
 
 Products of a sum-of-products engine count like lines, one row per synaptic variable, where every
 product other than 0 is one update and one micro_op.
@@ -42,7 +46,7 @@ from typing import Any
 from chipsim.chip import EVENTS
 from chipsim.microcode.program import COUNTS, BoundRegister
 from chipsim.plan import ConnectionPlan, LayerPlan, Plan
-from chipsim.state import CONNECTION_COUNTS, LAYER_COUNTS
+from chipsim.state import CONNECTION_COUNTS, HISTORY_COUNTS, LAYER_COUNTS
 from chipsim.state_circuits import circuit_counts
 
 CIRCUIT_EVENTS = {
@@ -64,6 +68,7 @@ def counters(plan: Plan, state: Mapping[str, Any]) -> dict[str, Any]:
     connections  {connection: {CONNECTION_COUNTS}}
     circuits     {layer served: {state_circuits.circuit_counts}}
     lines        {connection: [{"line", "section", "text", "target", COUNTS...}]}
+    histories    {connection, or layer of a circuit: {HISTORY_COUNTS}}, where something is stored
     weights      {connection: {"evaluated", "skipped", "draws", "saturated", "rounded_to_zero",
                  "changed"}}: the lines into the weight, summed; `changed` counts written elements
     """
@@ -78,12 +83,20 @@ def counters(plan: Plan, state: Mapping[str, Any]) -> dict[str, Any]:
             for k in plan.circuits
         },
         "lines": rows,
+        "histories": _histories(plan, state),
         "weights": {
             c.name: _weight_writes(c, rows[c.name])
             for c in plan.connections
             if c.program and c.program.weight
         },
     }
+
+
+def _histories(plan: Plan, state: Mapping[str, Any]) -> dict[str, dict[str, int]]:
+    """Counters of stored values, by connection and by the layer that a circuit serves."""
+    named = {f"c{c.index}_past_stat": c.name for c in plan.connections}
+    named |= {f"k{k.index}_past_stat": plan.layers[k.layer].name for k in plan.circuits}
+    return {name: _named(HISTORY_COUNTS, state[key]) for key, name in named.items() if key in state}
 
 
 def line_rows(c: ConnectionPlan, state: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -147,10 +160,12 @@ def event_counts(plan: Plan, state: Mapping[str, Any]) -> dict[str, Events]:
             _delivery(ledger[_purpose(c)], counted["connections"][c.name])
             if c.program:
                 _lines(ledger["learning"], c, counted["lines"][c.name])
+                _history(ledger["learning"], counted["histories"].get(c.name, {}))
         if layer.circuit is not None:
             for name, count in counted["circuits"][layer.name].items():
                 if name in CIRCUIT_EVENTS:
                     _add(ledger["error"], CIRCUIT_EVENTS[name], count)
+            _history(ledger["error"], counted["histories"].get(layer.name, {}))
         out[layer.name] = {purpose: _ordered(events) for purpose, events in ledger.items()}
     return out
 
@@ -182,6 +197,11 @@ def _delivery(events: dict[str, int], counted: Mapping[str, int]) -> None:
     _add(events, "axon_event", counted["axon_events"])
     _add(events, "synaptic_event", counted["synaptic_events"] - graded)
     _add(events, "synaptic_event_graded", graded)
+
+
+def _history(events: dict[str, int], counted: Mapping[str, int]) -> None:
+    for name, count in counted.items():
+        _add(events, name.removesuffix("s"), count)
 
 
 def _lines(events: dict[str, int], c: ConnectionPlan, rows: list[dict[str, Any]]) -> None:

@@ -44,10 +44,12 @@ def memory_items(plan: Plan) -> list[Item]:
         items += _synaptic(plan, c)
         items += _registers(plan, c)
         items += _tables(c)
+        items += _history(plan, c)
     for layer in plan.layers:
         items += _neuron_state(plan, layer)
     for k in plan.circuits:
         items += _circuit(plan, k)
+    items += _errors(plan)
     if any(k.error in ("softmax", "sign") and k.judged >= 0 or k.kind == "contrast" for k in plan.circuits):
         items.append(_item("tables", "exponentials of the softmax error", SOFTMAX_ENTRIES, SOFTMAX_BITS))
     return [item for item in items if item["count"] and item["bits_each"]]
@@ -81,6 +83,31 @@ def _registers(plan: Plan, c: ConnectionPlan) -> list[Item]:
     return items
 
 
+def _history(plan: Plan, c: ConnectionPlan) -> list[Item]:
+    """What a rule stores of every step of a sample; spikes of axons too, connection by connection."""
+    sizes = {"pre": c.n_pre, "post": c.n_post}
+    return [
+        _item("history", f"{c.name} {x.name}", sizes[x.owner] * plan.contexts * c.program.depth, x.fmt.bits)
+        for x in (c.program.stored if c.program else ())
+    ]
+
+
+def _errors(plan: Plan) -> list[Item]:
+    """Class errors, and rewards, of every step that a replay goes back to."""
+    items, replay = [], plan.replay
+    for index in replay.layers if replay else ():
+        layer = plan.layers[index]
+        if layer.circuit is None:
+            continue
+        k = plan.circuits[layer.circuit]
+        if k.kind == "reward" or (k.index in replay.errors and k.index not in replay.held):
+            each = 1 if k.kind == "reward" else plan.layers[k.judged].size
+            what = "rewards" if k.kind == "reward" else "class errors"
+            count = each * plan.contexts * replay.depth
+            items.append(_item("history", f"{layer.name} {what}", count, k.error_fmt.bits))
+    return items
+
+
 def _tables(c: ConnectionPlan) -> list[Item]:
     items = []
     for t in c.program.tables if c.program else ():
@@ -93,8 +120,8 @@ def _tables(c: ConnectionPlan) -> list[Item]:
 
 def _neuron_state(plan: Plan, x: LayerPlan) -> list[Item]:
     n, what = x.size * plan.contexts, "neuron state"
-    # a spike waits in the history for connections with a delay
-    items = [_item(what, f"{x.name} delayed spikes", n * (x.history - 1), x.payload_bits)]
+    # a spike waits in the ring for connections with a delay
+    items = [_item(what, f"{x.name} delayed spikes", n * (x.history - 1 - x.kept), x.payload_bits)]
     if x.kind == "source":
         return items
     if x.kind == "pool":  # windows keep nothing from one step to the next
@@ -153,6 +180,7 @@ def memory_needed(plan: Plan, *, copies: int = 1) -> int:
     registers = sum(_register_bytes(plan, c) for c in plan.connections)
     neurons = sum(_layer_bytes(plan, x) for x in plan.layers)
     counters = 8 * (1 + len(MORE_CIRCUIT_COUNTS) * len(plan.circuits))
+    counters += sum(4 * item["count"] for item in _errors(plan))
     weights += sum(_weight_bytes(plan, plan.connections[k.connection]) for k in plan.circuits if k.copy_every)
     peak = max((MAKING * synapses(plan, c) for c in plan.connections), default=0)
     return weights + copies * (registers + neurons) + counters + peak
@@ -179,6 +207,9 @@ def _register_bytes(plan: Plan, c: ConnectionPlan) -> int:
             total += sizes[r.owner] * copies * storage(r.fmt).itemsize
     if c.conv is not None:  # sums over places in three lanes, numbers and bits of places
         total += 32 * c.conv.weights + 8 * (c.conv.rows * (plan.contexts + 1) + c.n_post)
+    for x in c.program.stored:
+        if getattr(x, "source", "") != "pre.spike":  # these stand in the pre layer's ring
+            total += sizes[x.owner] * plan.contexts * c.program.depth * storage(x.fmt).itemsize
     # work arrays of the kernels: words and lists per axon and neuron, 64-bit lanes at most
     total += 40 * (c.n_pre + c.n_post) * plan.contexts
     return total + (4 * synapses(plan, c) if c.noise == "lfsr" else 0)

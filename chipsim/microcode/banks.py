@@ -132,6 +132,7 @@ def _register(r: Register, fmt: Format, notes: list[Note]) -> BoundRegister:
         publish=r.publish,
         lo=fmt.lo,
         hi=fmt.hi,
+        exact_init=r.init,
     )
 
 

@@ -44,6 +44,7 @@ class Use:
     fit                  "refuse" or "narrow" (cut low bits of registers wider than the chip's)
     engine               None: the chip's; "lines": run unlowered
     end_of_sample        the update instant is the end of the sample
+    sample_steps         T of `history ... depth=T` (0: not given)
     """
 
     weight: Format
@@ -65,6 +66,7 @@ class Use:
     engine: str | None = None
     end_of_sample: bool = False
     shared: bool = False
+    sample_steps: int = 0
 
 
 def bind(program: Program, chip, use: Use) -> BoundProgram:
@@ -106,6 +108,8 @@ def bind(program: Program, chip, use: Use) -> BoundProgram:
         notes=(*notes, *folder.notes),
         source=program.source,
         consts=tuple((c.name, str(c.fmt), folder.consts[c.name].raw) for c in program.consts),
+        history=program.history[0],
+        depth=program.history[1] or use.sample_steps,
     )
     return lower(bound, chip, use) if engine == "sum_of_products" else bound
 

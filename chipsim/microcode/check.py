@@ -9,6 +9,7 @@ from __future__ import annotations
 from chipsim.microcode import refuse_declarations as declarations
 from chipsim.microcode import refuse_lines as lines
 from chipsim.microcode import refuse_products as products
+from chipsim.microcode import refuse_replay as replay
 from chipsim.microcode.program import Program
 from chipsim.microcode.source import Source
 
@@ -46,7 +47,12 @@ CHECKS = (
     lines.never_written,
     lines.never_used,
     lines.late_publish,
-    declarations.replay_history,
+    replay.replay_history,
+    replay.history_twice,
+    replay.history_signal,
+    replay.replay_writes_history,
+    replay.replay_stale,
+    replay.history_unread,
 )
 
 

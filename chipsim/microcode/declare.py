@@ -14,7 +14,7 @@ from chipsim.microcode.source import Source
 
 UNITS_MS = {"ms": Fraction(1), "s": Fraction(1000), "us": Fraction(1, 1000)}
 SOURCES = ("neuron.v", "neuron.v_after", "post.spike", "pre.spike", "third_factor", "reward")
-SHAPES = ("box", "triangle", "fast_sigmoid", "atan", "exp_abs", "hyper")
+SHAPES = ("box", "triangle", "fast_sigmoid", "atan", "exp_abs", "hyper", "sigmoid", "lorentz")
 OPTIONS = {"round": ("rounding", ROUNDINGS), "overflow": ("overflow", OVERFLOWS)}
 WORDS = ("keep", "publish")
 SETTINGS = ("centre", "segments", "reach", "half_width", "slope", "scale")

@@ -42,7 +42,8 @@ def run_section(
         _begin(c, state, section)
     if not reach.contexts or not lines:
         return
-    view = _View(plan, c, state, clock, reach)
+    stored = program.history if section == "on_replay" else ()
+    view = _View(plan, c, state, clock, reach, stored)
     for line in lines:
         _run_line(line, view)
 
@@ -225,10 +226,16 @@ def lfsr_words(key: int, size: int) -> list[int]:
 
 
 class _View:
-    """State, parameters and clock as the lines of one section of one connection see them."""
+    """State, parameters and clock as the lines of one section of one connection see them.
 
-    def __init__(self, plan: object, c: object, state: dict, clock: Clock, reach: Reach):
+    history   names that mean the stored step's value (clock.ts): those of the rule in on_replay
+    """
+
+    def __init__(
+        self, plan: object, c: object, state: dict, clock: Clock, reach: Reach, history: tuple[str, ...] = ()
+    ):
         self.plan, self.c, self.state, self.clock, self.reach = plan, c, state, clock, reach
+        self.history = history
         values = state[f"c{c.index}_params"].tolist()
         self.params = {p.name: v for p, v in zip(c.program.params, values, strict=True)}
 
@@ -246,10 +253,12 @@ class _View:
         if operand.kind == "param":
             value = self.params[operand.name]
             return lambda p: value
+        if operand.kind not in ("input", "register"):
+            return lambda p: operand.raw
+        if operand.name in self.history and operand.source != "pre.spike":
+            return self._read_stored(operand)
         if operand.kind == "input":
             return self._read_input(operand)
-        if operand.kind != "register":
-            return lambda p: operand.raw
         register = self.c.program.register(operand.name)
         values = self.stored(register).tolist()
         position = OWNER_POSITION[register.owner]
@@ -257,6 +266,14 @@ class _View:
             return lambda p: values[p[0]][p[position]]
         once = values[0]
         return lambda p: once[p[position]]
+
+    def _read_stored(self, operand: Operand) -> Read:
+        """A name of the history: its value at the end of step clock.ts. Spikes of axons are read where
+        they wait for delayed connections."""
+        stored = self.state[f"c{self.c.index}_h_{operand.name}"]
+        values = stored[(self.clock.ts - 1) % len(stored)].tolist()
+        position = OWNER_POSITION[operand.owner]
+        return lambda p: values[p[0]][p[position]]
 
     def _read_input(self, operand: Operand) -> Read:
         if operand.source == "reward":

@@ -53,6 +53,9 @@ def _head(bound: BoundProgram, use) -> str:
     ]
     if bound.lines:
         lines.append(f"  exact values fit {lane_bits(bound)}-bit lanes (proved; limit 63)")
+    if bound.history:
+        depth = bound.depth or "T (the sample's)"
+        lines.append(f"  on_replay after the sample, once per stored step, last step first; depth {depth}")
     if bound.epoch:
         lines.append(f"  on_epoch every {bound.epoch} steps")
     return "\n".join(lines)
@@ -90,6 +93,10 @@ def _state(bound: BoundProgram, use) -> str:
             rows.append(
                 (f"per {OWNERS[owner]}", bits, counts[owner], bits * _copies(bound, owner, use, counts))
             )
+    for x in bound.stored:
+        steps, each = bound.depth or "T", counts[x.owner] * use.contexts
+        total = each * x.fmt.bits * bound.depth or f"{each * x.fmt.bits} T"
+        rows.append((f"history of {x.name}", x.fmt.bits, f"{each} x {steps} steps", total))
     return table(rows, " rrr")
 
 

@@ -120,7 +120,7 @@ class Folder:
             value = p.value if given is None else real(p.name, given)
             _inside(p.name, value, p.fmt)
             folded = self._fold(value, p.fmt, f"'{p.name}'", p.line)
-            return BoundParam(p.name, "value", p.fmt, folded.raw, p.fmt.lo, p.fmt.hi)
+            return BoundParam(p.name, "value", p.fmt, folded.raw, p.fmt.lo, p.fmt.hi, value)
         value = p.value if given is None else real(p.name, given)
         if value.denominator != 1 or not p.lo <= value <= p.hi:
             hint = f"declare `param {p.name} : shift = {p.value} in LOW..HIGH`" if p.lo == p.hi else None

@@ -193,6 +193,7 @@ class BoundRegister:
     lo: int
     hi: int
     is_weight: bool = False
+    exact_init: Fraction | None = None  # the initial value before it was folded
 
 
 @dataclass(frozen=True)
@@ -210,6 +211,7 @@ class BoundTable:
     reach: Fraction = Fraction(0)
     options: tuple[tuple[str, Fraction], ...] = ()
     steps: tuple[tuple[Fraction, Fraction], ...] = ()  # as written, for the ideal twin
+    ideal: bool = False  # the ideal twin's: a named shape is its formula
 
 
 @dataclass(frozen=True)
@@ -278,6 +280,7 @@ class BoundParam:
     raw: int
     lo: int
     hi: int
+    exact: Fraction | None = None  # kind value: before it was folded
 
 
 @dataclass(frozen=True)
@@ -317,6 +320,19 @@ class BoundProgram:
     sums: Sums | None = None
     sent: tuple[str, ...] = ()  # post registers that the products consume: 0 after them
     lowering: tuple[Lowered, ...] = ()
+    history: tuple[str, ...] = ()  # registers and inputs stored at the end of each step
+    depth: int = 0  # steps that the history holds; 0: T, the length of a sample, not given yet
+
+    @property
+    def stored(self) -> tuple[Operand | BoundRegister, ...]:
+        """What the history stores, in its order: registers and inputs with owner and format."""
+        known = {r.name: r for r in self.registers} | {x.name: x for x in self.inputs}
+        return tuple(known[name] for name in self.history)
+
+    @property
+    def replays(self) -> bool:
+        """Whether anything runs after the sample, step by step."""
+        return any(line.section == "on_replay" for line in self.lines)
 
     def section(self, name: str) -> tuple[BoundLine, ...]:
         """The lines of one section, in order."""

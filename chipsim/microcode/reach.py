@@ -1,6 +1,6 @@
 """Which elements a section reaches, context by context (definition 2, table of sections).
 
-    on_sample_start, on_step, on_epoch, on_sample_end   everything
+    on_sample_start, on_step, on_epoch, on_replay, on_sample_end   everything
     on_pre            the active axons, their synapses, the neurons these lead to
     on_membrane       all neurons
     on_post           the neurons that fired, their synapses, all axons

@@ -7,6 +7,7 @@ from fractions import Fraction
 from chipsim.errors import did_you_mean
 from chipsim.fixed import Format
 from chipsim.microcode.program import Program, is_gate
+from chipsim.microcode.refuse_replay import history_line
 from chipsim.microcode.source import Source
 from chipsim.microcode.symbols import RESERVED, symbols
 
@@ -205,7 +206,7 @@ def circuit_use(program: Program, at: Source) -> None:
 def history_name(program: Program, at: Source) -> None:
     """history of a name that is no register or input of a neuron or axon."""
     known = {n: s for n, s in symbols(program).items() if s.kind in ("register", "input") and not s.temp}
-    line = next((i for i, row in enumerate(program.source.splitlines(), 1) if row.startswith("history")), 1)
+    line = history_line(program)
     for name in program.history[0]:
         if name not in known:
             at.fail(
@@ -221,10 +222,3 @@ def history_name(program: Program, at: Source) -> None:
                 word=name,
                 remedy="store a pre or post register or an input",
             )
-
-
-def replay_history(program: Program, at: Source) -> None:
-    """on_replay without anything stored."""
-    for line in program.lines:
-        if line.section == "on_replay" and not program.history[0]:
-            at.fail(line.line, "on_replay needs a history line", remedy="declare `history psi, s depth=T`")

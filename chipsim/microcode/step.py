@@ -2,7 +2,8 @@
 
 A small walk of its own over one axon, one neuron and the synapse between them, for reading: each
 register as raw integer, as real value and as its float twin (no rounding, constants as folded).
-The sections of a step run in the order of definition 1; on_replay is left out.
+The sections of a step run in the order of definition 1; on_replay follows the last step, over the
+stored steps backwards.
 """
 
 from __future__ import annotations
@@ -73,6 +74,12 @@ def step_program(
             walk.sense(section, moment)
             if section != "on_epoch" or (bound.epoch and step % bound.epoch == 0):
                 yield from walk.section(section, step)
+        walk.remember()
+    for step in range(len(script), 0, -1):
+        walk.sense("on_replay", script[step - 1])
+        yield from walk.replay(step)
+    if script:
+        walk.sense("on_replay", script[-1])
     yield from walk.section("on_sample_end", len(script))
 
 
@@ -109,6 +116,7 @@ class _Walk:
         self.twin |= {p.name: float(p.fmt.real(p.raw)) for p in bound.params if p.fmt}
         self.shifts = {p.name: p.raw for p in bound.params if p.kind == "shift"}
         self.moment = Moment()
+        self.stored: list[dict[str, tuple[int, float]]] = []  # the history, step by step
         for x in bound.inputs:
             self._input(x, 0)
 
@@ -122,12 +130,26 @@ class _Walk:
                 after = 0 if moment.post else moment.v
                 by_source = {"neuron.v": moment.v, "neuron.v_after": after, "post.spike": moment.post}
                 self._input(x, by_source[x.source])
-            elif section == "on_third_factor" and x.source in ("third_factor", "reward"):
+            elif section in ("on_third_factor", "on_replay") and x.source in ("third_factor", "reward"):
                 self._input(x, moment.third_factor if x.source == "third_factor" else moment.reward)
 
     def _input(self, x: Operand, value: float) -> None:
         self.raw[x.name] = fold(value, x.fmt).raw
         self.twin[x.name] = float(x.fmt.real(self.raw[x.name]))
+
+    def remember(self) -> None:
+        """Store the history at the end of a step."""
+        self.stored.append({name: (self.raw[name], self.twin[name]) for name in self.bound.history})
+
+    def replay(self, step: int) -> Iterator[Op]:
+        """Run on_replay with the names of the history as they were in that step."""
+        self._recall(step)
+        yield from self.section("on_replay", step)
+        self._recall(len(self.stored))
+
+    def _recall(self, step: int) -> None:
+        for name, (raw, twin) in self.stored[step - 1].items():
+            self.raw[name], self.twin[name] = raw, twin
 
     def section(self, name: str, step: int) -> Iterator[Op]:
         """Run the lines of a section that reach their target."""

@@ -8,6 +8,8 @@ Every shape is a function of x = slope * (argument - centre), times `scale` (def
     hyper         1 / (1 + |x|)^2, slope 5                                DALTON; S-TLLR uses slope=100
     atan          1 / (1 + (pi x)^2), slope 1                             Traces Propagation
     exp_abs       exp(-|x|), slope 1                                      ELL, FELL, BELL
+    sigmoid       4 s(x) (1 - s(x)), s the logistic function, slope 4     S-TLLR
+    lorentz       1 / (1 + x^2), slope 10                                 S-TLLR
 
 A shape with N segments cuts [centre - reach, centre + reach) into N equal parts, left-closed; each
 part holds the shape's value at its middle, and outside the table is 0 (definition 3).
@@ -23,7 +25,14 @@ from fractions import Fraction
 from chipsim.fixed import Folded, Format, fold
 from chipsim.microcode.program import BoundTable, Table
 
-SLOPES = {"fast_sigmoid": 10.0, "hyper": 5.0, "atan": 1.0, "exp_abs": 1.0}
+SLOPES = {
+    "fast_sigmoid": 10.0,
+    "hyper": 5.0,
+    "atan": 1.0,
+    "exp_abs": 1.0,
+    "sigmoid": 4.0,
+    "lorentz": 10.0,
+}
 
 
 def box(x: float, half_width: float) -> float:
@@ -51,6 +60,29 @@ def exp_abs(x: float, slope: float) -> float:
     return math.exp(-slope * abs(x))
 
 
+def sigmoid(x: float, slope: float) -> float:
+    """4 s (1 - s) with s = 1 / (1 + exp(-slope x)); written so that no exponential overflows."""
+    e = math.exp(-slope * abs(x))
+    return 4.0 * e / (1.0 + e) ** 2
+
+
+def lorentz(x: float, slope: float) -> float:
+    """1 / (1 + (slope x)^2)."""
+    return 1.0 / (1.0 + (slope * x) ** 2)
+
+
+# The same formulas as source text of x and c (half_width or slope), for generated twins.
+FORMULAS = {
+    "box": "f64(abs({x}) <= {c})",
+    "triangle": "max(0.0, 1.0 - abs({x}) / {c})",
+    "fast_sigmoid": "1.0 / (1.0 + {c} * abs({x})) ** 2",
+    "hyper": "1.0 / (1.0 + {c} * abs({x})) ** 2",
+    "atan": "1.0 / (1.0 + (math.pi * {c} * {x}) ** 2)",
+    "exp_abs": "math.exp(-{c} * abs({x}))",
+    "sigmoid": "4.0 * math.exp(-{c} * abs({x})) / (1.0 + math.exp(-{c} * abs({x}))) ** 2",
+    "lorentz": "1.0 / (1.0 + ({c} * {x}) ** 2)",
+}
+
 SHAPES: dict[str, Callable[[float, float], float]] = {
     "box": box,
     "triangle": triangle,
@@ -58,14 +90,28 @@ SHAPES: dict[str, Callable[[float, float], float]] = {
     "hyper": fast_sigmoid,
     "atan": atan,
     "exp_abs": exp_abs,
+    "sigmoid": sigmoid,
+    "lorentz": lorentz,
 }
 
 
 def shape_value(shape: str, options: tuple[tuple[str, Fraction], ...], x: float) -> float:
     """A named shape at x = argument - centre, with its half_width or slope, times its scale."""
+    scale, constant = _settings(shape, options)
+    return scale * SHAPES[shape](x, constant)
+
+
+def shape_text(shape: str, options: tuple[tuple[str, Fraction], ...], x: str) -> str:
+    """`shape_value` as source text, x = argument - centre being text."""
+    scale, constant = _settings(shape, options)
+    return f"({scale!r} * ({FORMULAS[shape].format(x=x, c=repr(constant))}))"
+
+
+def _settings(shape: str, options: tuple[tuple[str, Fraction], ...]) -> tuple[float, float]:
+    """Scale, and slope or half_width, of a named shape."""
     settings = dict(options)
     key, default = ("slope", SLOPES[shape]) if shape in SLOPES else ("half_width", 1.0)
-    return float(settings.get("scale", 1)) * SHAPES[shape](x, float(settings.get(key, default)))
+    return float(settings.get("scale", 1)), float(settings.get(key, default))
 
 
 def smooth(table: BoundTable, x: float) -> float:

@@ -49,17 +49,26 @@ def _analyse(bound: BoundProgram, use, params) -> dict[int, Line]:
     if bound.weight:
         state[bound.weight.name] = (bound.weight.lo, bound.weight.hi)
     seen = {line.ordinal: Line() for line in bound.lines}
-    for _ in range(ROUNDS):
-        before = dict(state)
-        _step(bound, use, params, state, seen)
-        state = {name: _hull(state[name], before[name]) for name in state}
-        if state == before:
-            return seen
+    if run_intervals(bound, use, params, state, seen, ROUNDS):
+        return seen
     for r in bound.registers:
         if not r.temp:
             state[r.name] = (r.lo, r.hi)
     _step(bound, use, params, state, seen)
     return seen
+
+
+def run_intervals(bound: BoundProgram, use, params, state: dict, seen: dict, steps: int) -> bool:
+    """Run `steps` steps on the intervals in `state`, by name, and note every line's in `seen`, by
+    ordinal; both are changed. True once nothing grows any more."""
+    for _ in range(steps):
+        before = dict(state)
+        _step(bound, use, params, state, seen)
+        for name, interval in before.items():
+            state[name] = _hull(state[name], interval)
+        if state == before:
+            return True
+    return False
 
 
 def _step(bound, use, params, state, seen) -> None:

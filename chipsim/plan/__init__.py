@@ -20,6 +20,7 @@ from chipsim.plan.connections import fold_connection
 from chipsim.plan.folding import folding_notes
 from chipsim.plan.layers import finish_layers, fold_layers, weight_formats
 from chipsim.plan.limits import check_limits
+from chipsim.plan.replay import checked_steps, fold_replay, keep_spikes
 from chipsim.plan.types import (
     DECAY_FRAC,
     NO_TARGET,
@@ -29,6 +30,7 @@ from chipsim.plan.types import (
     ConnectionPlan,
     LayerPlan,
     Plan,
+    Replay,
     Update,
 )
 
@@ -41,6 +43,7 @@ __all__ = [
     "ConnectionPlan",
     "LayerPlan",
     "Plan",
+    "Replay",
     "Update",
     "logit_shift",
     "plan",
@@ -62,12 +65,14 @@ def plan(
     strict: bool = False,
     formats: Mapping[str, Format] | None = None,
     params: Mapping[str, object] | None = None,
+    sample_steps: int | None = None,
 ) -> Plan:
     """Fold a network into a chip's integers and bind its rules.
 
     rules maps the names used in connections to parsed programs (or is a function that loads one).
     formats, params override registers and parameters of every rule; a connection's own `settings`
-    ({"params": ..., "formats": ...}) come on top. Raises NetworkError, LimitError, RuleError.
+    ({"params": ..., "formats": ...}) come on top. sample_steps is T of `history ... depth=T`: the most
+    steps of a learned sample. Raises NetworkError, LimitError, RuleError, SettingError.
     """
     update = update or Update()
     if all(layer.kind == "source" for layer in network.layers):
@@ -85,6 +90,7 @@ def plan(
             engine=engine,
             fit=fit,
             strict=strict,
+            sample_steps=checked_steps(sample_steps),
         )
         connections.append(
             fold_connection(network, chip, c, bits[c.index], layers[c.post], rules, update, noise, use, notes)
@@ -93,6 +99,8 @@ def plan(
     notes += circuit_notes(network.circuits, connections, layers)
     layers = finish_layers(network, layers, connections, circuits)
     check_circuits(layers, connections, circuits, order)
+    replay = fold_replay(network, layers, connections, circuits, order)
+    layers = keep_spikes(layers, connections)
     check_limits(network, chip, layers, connections)
     return Plan(
         chip=chip.name,
@@ -111,6 +119,7 @@ def plan(
         strict=strict,
         notes=tuple(notes),
         network=network,
+        replay=replay,
     )
 
 

@@ -122,5 +122,6 @@ def _bind(network, chip, c, weight, w_lo, w_hi, layer, rules, update, use) -> Bo
             fit=use["fit"],
             engine=use["engine"],
             end_of_sample=update.kind == "end",
+            sample_steps=use["sample_steps"],
         ),
     )

@@ -67,7 +67,8 @@ class LayerPlan:
     acc_lo..hi   limits of the summed input after alignment (the accumulator's format, frac of v)
     acc_wide     the sum needs 64-bit lanes
     ring         slots of the accumulator (1 + largest per-synapse delay)
-    history      steps of spikes kept for delayed connections
+    history      steps of spikes kept for delayed connections and for replays
+    kept         of these, steps kept for replays only
     homeo_up/down  raw amounts added per spike and subtracted per learned sample
     shape        (h, w, channels) of a map, None for a plain row of neurons
     pool, below  pool layers only: the windows, and the layer they look at
@@ -103,6 +104,7 @@ class LayerPlan:
     homeo_down: int = 0
     ring: int = 1
     history: int = 1
+    kept: int = 0
     incoming: tuple[int, ...] = ()
     circuit: int | None = None
     shape: Shape | None = None
@@ -209,9 +211,28 @@ class CircuitPlan:
 
 
 @dataclass(frozen=True)
+class Replay:
+    """The replay of a sample.
+
+    depth    steps that every history holds: no learned sample is longer
+    layers   layers whose circuits and on_replay lines run, the top one first
+    errors   circuits that form class errors for these: stored in each step after burn-in
+    held     of these, those whose final error serves every replayed step, so that none is stored
+    """
+
+    depth: int
+    layers: tuple[int, ...]
+    errors: tuple[int, ...] = ()
+    held: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
 class Plan:
     """Everything that runs, before any state. layers in description order; `order` is the order of
-    phases 1-6 (sources first). `order_of_phases` and `walk` come from the chip."""
+    phases 1-6 (sources first). `order_of_phases` and `walk` come from the chip.
+
+    replay   what runs after a sample, step by step, last step first; None where no rule has on_replay
+    """
 
     chip: str
     fidelity: str
@@ -229,6 +250,14 @@ class Plan:
     strict: bool = False
     notes: tuple[Note, ...] = ()
     network: Network | None = field(default=None, compare=False)
+    replay: Replay | None = None
+
+    def forms_error(self, circuit: int, step: int, last: bool) -> bool:
+        """Whether a replay needs a circuit's class errors of the step-th step of a sample (from 1),
+        whatever the update instant: those after burn-in, or of the final step where it is held."""
+        if self.replay is None or circuit not in self.replay.errors:
+            return False
+        return last if circuit in self.replay.held else step > self.update.burn_in
 
     def layer(self, name: str) -> LayerPlan:
         """The layer of that name."""

@@ -11,6 +11,7 @@ PURPOSES = (
     "weights",
     "traces",
     "tags",
+    "history",
     "neuron state",
     "readout and feedback matrices",
     "thresholds",

@@ -32,6 +32,6 @@ def _classifier(stack: Stack, below: str) -> None:
             w_range=weight_range(net.layer(below).size) * s.readout_range,
             settings=readout_settings(s) if charge else stack.use,
         )
-        net.error(name, error=s.error)
+        net.error(name, error=s.error, hold=s.hold)
         register = "third_factor" if charge else s.published
     net.transport(below, through=connection, register=register, signal_shift=s.signal_shift)

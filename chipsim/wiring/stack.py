@@ -43,7 +43,7 @@ class Stack:
             w_range=weight_range(self.net.layer(below).size) * s.readout_range,
             settings=readout_settings(s),
         )
-        self.net.error(name, error=s.error)
+        self.net.error(name, error=s.error, hold=s.hold)
         return connection
 
     def chain(self) -> None:

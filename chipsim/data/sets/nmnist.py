@@ -13,17 +13,40 @@ from pathlib import Path
 
 import numpy as np
 
-from chipsim.data.folder import find_home, inside, numbered_files, regular_file
+from chipsim.data.expected import DataSet, Expected
+from chipsim.data.folder import inside, numbered_files, regular_file
 from chipsim.data.recordings import RecordingParts, Recordings
 from chipsim.data.tonic_door import need
 from chipsim.errors import DataError
 
+
+def first_missing(part: str, recordings: Recordings) -> str:
+    """The published file with the lowest number that is not among the recordings."""
+    numbers = set((recordings.index % _TEST_FIRST).tolist())
+    number = next(n for n in range(1, len(numbers) + 2) if n not in numbers)
+    return f"{part.capitalize()}/*/{number:05d}.bin"
+
+
 SENSOR = (34, 34, 2)
 CLASSES = 10
-PARTS = {"Train": 60_000, "Test": 10_000}
-REMEDY = (
-    "unpack train.zip and test.zip of N-MNIST (https://www.garrickorchard.com/datasets/n-mnist) "
-    "so that DIR (or DIR/nmnist) holds Train/0..9/NNNNN.bin and Test/0..9/NNNNN.bin"
+SET = DataSet(
+    "nmnist",
+    (
+        Expected(
+            "Train/",
+            "folders 0..9, 60000 files NNNNN.bin",
+            origin="train.zip, md5 20959b8e626244a1b502305a9e6e2031",
+        ),
+        Expected(
+            "Test/",
+            "folders 0..9, 10000 files NNNNN.bin",
+            origin="test.zip, md5 69ca8762b2fe404d9b9bad1103e97832",
+        ),
+    ),
+    "https://www.garrickorchard.com/datasets/n-mnist (CC BY-SA 4.0)",
+    {"train": 60_000, "test": 10_000},
+    also=("NMNIST",),
+    first_missing=first_missing,
 )
 _TEST_FIRST = 1 << 24  # numbers of the test part begin here, apart from the training part's
 _EVENT_BYTES = 5  # x, y, then 1 bit polarity and 23 bits microseconds
@@ -37,13 +60,13 @@ def load_nmnist(folder: str | Path | None) -> RecordingParts:
 
     Raises DataError where folders are missing, a file's name is no number, or a link leads out.
     """
-    home = find_home(folder, ("nmnist", "NMNIST"), tuple(PARTS), REMEDY)
+    home = SET.home(folder)
     read = partial(_read, home)
     parts = []
-    for part in PARTS:
+    for part in ("Train", "Test"):
         paths, labels = _files(home, part)
         if not paths:
-            raise DataError(f"no recordings in {part}/0..9", where=str(home), remedy=REMEDY)
+            raise DataError(f"no recordings in {part}/0..9", where=str(home), remedy=SET.remedy)
         index = [_number(path) + (_TEST_FIRST if part == "Test" else 0) for path in paths]
         parts.append(Recordings("nmnist", SENSOR, CLASSES, labels, tuple(paths), read, np.array(index)))
     return RecordingParts(*parts)
@@ -97,3 +120,6 @@ def _number(path: Path) -> int:
     if not (path.stem.isascii() and path.stem.isdigit() and len(path.stem) <= 7):
         raise DataError("its name is no number (00001.bin, ...)", where=str(path))
     return int(path.stem)
+
+
+load = load_nmnist  # the name under which chipsim/data/shelf.py looks for it
