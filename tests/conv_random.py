@@ -1,6 +1,7 @@
-"""Random convolutional networks and rules; compare interpreter and kernels in a process of its own.
+"""Random convolutional networks and rules; compare interpreter and kernels, one line of JSON.
 
-python tests/conv_random.py 0 20          cases number 0 to 19, one line of JSON
+`python tests/conv_random.py 0 20`: random cases number 0 to 19.
+`python tests/conv_random.py ell bell`: shipped rules in a small stack with a pool.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from chipsim.data.events import Events
 from chipsim.errors import RuleError
 from chipsim.geometry import conv_shape
 from chipsim.microcode.program import COUNTS
-from chipsim.microcode.syntax import parse_rule
+from chipsim.microcode.syntax import load_rule, parse_rule
 from chipsim.network import Network
 from chipsim.plan import Plan, Update, plan
 from chipsim.reference import reference_present
@@ -164,12 +165,40 @@ def random_events(rng: np.random.Generator, bound: Plan, samples: int, steps: in
     return Events(source.size, steps, start, np.concatenate(cells).astype(np.int32), payload)
 
 
+def shipped_plan(rule: str) -> Plan:
+    """The rule in a convolution below and above an average pool; both layers have a third factor."""
+    net = Network()
+    net.source("in", (6, 6, 2))
+    net.lif("one", (4, 4, 3), threshold=0.3)
+    net.conv("in", "one", 3, rule=rule)
+    net.pool("one", "pool", 2, "average")
+    net.lif("two", (1, 1, 5), threshold=0.2)
+    net.conv("pool", "two", 2, rule=rule)
+    for layer in ("pool", "two"):
+        net.readout(layer, 3)
+    net.unpool("one", "pool")
+    program = load_rule(rule)
+    settings = {"params": {"rate": 1}} if any(p.name == "rate" for p in program.params) else {}
+    return plan(net, load_chip("ideal"), {rule: program}, sample_steps=5, **settings)
+
+
+def shipped(rule: str) -> tuple[str, dict[str, int]]:
+    """The first difference of a shipped rule, and what happened."""
+    return compared(np.random.default_rng(1), shipped_plan(rule), 4, 5, 0)
+
+
 def agree(case: int) -> tuple[str, dict[str, int]]:
     """The first difference of a case ("" for none), and what happened in it."""
     rng = np.random.default_rng(case)
     contexts = int(rng.integers(1, 3))
     bound, refused = random_plan(rng, contexts)
-    steps, samples = int(rng.integers(2, 6)), 2 * contexts
+    return compared(rng, bound, 2 * contexts, int(rng.integers(2, 6)), refused)
+
+
+def compared(
+    rng: np.random.Generator, bound: Plan, samples: int, steps: int, refused: int
+) -> tuple[str, dict[str, int]]:
+    """The first difference between interpreter and kernels on random events."""
     events = random_events(rng, bound, samples, steps)
     labels = rng.integers(0, 3, samples)
     rewards = rng.integers(-100, 100, (samples, steps))
@@ -196,15 +225,18 @@ def agree(case: int) -> tuple[str, dict[str, int]]:
     return found, total
 
 
-def main(first: int, last: int) -> None:
-    """Compare and print."""
-    differences, totals = [], {}
-    for case in range(first, last):
-        found, total = agree(case)
+def main(arguments: list[str]) -> None:
+    """Compare and print; `idle` are the cases that wrote nothing into a synapse."""
+    numbers = arguments[0].isdigit()
+    cases = range(*map(int, arguments)) if numbers else arguments
+    differences, totals, idle = [], {}, []
+    for case in cases:
+        found, total = agree(case) if numbers else shipped(case)
         differences += [f"case {case}: {found}"] * bool(found)
+        idle += [case] * (total["changed"] == 0)
         totals = {name: totals.get(name, 0) + n for name, n in total.items()}
-    print(json.dumps({"cases": last - first, "differences": differences, **totals}))
+    print(json.dumps({"cases": len(cases), "differences": differences, "idle": idle, **totals}))
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]))
+    main(sys.argv[1:])

@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 
 from chipsim.chip import load_chip
-from chipsim.compile.conv_back import transposed_conv, transposed_conv_32, transposed_conv_twin, turn_kernel
+from chipsim.compile.conv_back_kernels import (
+    transposed_conv,
+    transposed_conv_32,
+    transposed_conv_twin,
+    turn_kernel,
+)
 from chipsim.data.events import Events
 from chipsim.errors import LimitError, NetworkError, RuleError
 from chipsim.float_twin import twin_of
@@ -415,6 +420,18 @@ def test_an_assignment_from_an_axon_is_refused():
         learned("w = x")
     learned("w += x")
     learned("w = t")
+
+
+@pytest.mark.parametrize("rule", ["fell_exact", "eprop_reckon"])
+def test_traces_of_single_synapses_are_refused(rule):
+    """A trace per axon and neuron has no place in a shared weight."""
+    net = Network()
+    net.source("in", (4, 4, 1))
+    net.lif("map", (3, 3, 2))
+    net.conv("in", "map", 2, rule=rule)
+    net.readout("map", 3)
+    with pytest.raises(RuleError, match="(?s)once for all positions of a kernel.*dense connection"):
+        Simulator(net, load_chip("ideal"))
 
 
 def test_a_copy_per_context_that_meets_axons_is_refused():
