@@ -4,8 +4,9 @@
     rate = 9
     circuit = "classifier"
 
-A table is RULE.FORM with keys as for --set ("none" for no value). A run takes the first form of its rule, or the one asked
-for (`--set form=paper`); --set goes on top. Rules without a table run on the experiment's defaults.
+A table is RULE.FORM with keys as for --set ("none" for no value). A run takes the first form of its
+rule, or the one asked for (`--set form=paper`); --set goes on top. Rules without a table run on the
+experiment's defaults.
 """
 
 from __future__ import annotations
