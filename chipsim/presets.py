@@ -4,8 +4,9 @@
     rate = 9
     circuit = "classifier"
 
-A table is RULE.FORM with keys as for --set. A run takes the first form of its rule, or the one asked
-for (`--set form=paper`); --set goes on top. Rules without a table run on the experiment's defaults.
+A table is RULE.FORM with keys as for --set ("none" for no value). A run takes the first form of its
+rule, or the one asked for (`--set form=paper`); --set goes on top. Rules without a table run on the
+experiment's defaults.
 """
 
 from __future__ import annotations
@@ -48,4 +49,5 @@ def preset(experiment: Path, rule: str | None, form: str = "") -> dict[str, Any]
             where=str(experiment.with_suffix(".toml")),
             remedy=f"forms: {listed}",
         )
-    return {"form": form, **known[form]} if known else {}
+    none = {key: None for key, value in known.get(form, {}).items() if value == "none"}
+    return {"form": form, **known[form], **none} if known else {}

@@ -15,6 +15,7 @@ WRONG = {
     "stream": "stdp_pair",
     "update_instant": "stdp_pair",
     "memory_and_macs": "decolle",
+    "tp_contexts": "decolle",
 }
 
 
