@@ -4,8 +4,9 @@
     rate = 9
     circuit = "classifier"
 
-A table is RULE.FORM with keys as for --set. A run takes the first form of its rule, or the one asked
-for (`--set form=paper`); --set goes on top. Rules without a table run on the experiment's defaults.
+A table is RULE.FORM with keys as for --set; "none" says so as there. A run takes the first form of its
+rule, or the one asked for (`--set form=paper`); --set goes on top. Rules without a table run on the
+experiment's defaults.
 """
 
 from __future__ import annotations
@@ -48,4 +49,7 @@ def preset(experiment: Path, rule: str | None, form: str = "") -> dict[str, Any]
             where=str(experiment.with_suffix(".toml")),
             remedy=f"forms: {listed}",
         )
-    return {"form": form, **known[form]} if known else {}
+    given = known[form].items() if known else ()
+    return (
+        {"form": form, **{key: None if value == "none" else value for key, value in given}} if known else {}
+    )
