@@ -48,6 +48,7 @@ CHIPS = ("ideal",)
 ADDED = (
     "circuit_add",  # every product of a circuit is added to a sum: a multiply-add counts once
     "circuit_divide",
+    "circuit_root",
     "synaptic_event",
     "synaptic_event_graded",
     "weight_update",
@@ -130,9 +131,8 @@ def memory_row(sim: Simulator, shape: Shape, formula: Formula) -> dict:
         for c, r in kept
         if r.owner != "layer"
     )
-    bits = {
-        owner: sum(r.fmt.bits for r in own_registers(inward[0], owner)) for owner in ("syn", "pre", "post")
-    }
+    words += sum(b * c.program.depth * getattr(c, size[x.owner]) for c in inward for x in c.program.stored)
+    bits = {owner: owned_bits(inward[0], owner) for owner in ("syn", "pre", "post")}
     signal = sim.plan.circuits[sim.plan.layers[inward[0].post].circuit].signal_fmt.bits
     paper, ours = formula.bits(shape), added_bits(sim)
     return {
@@ -156,9 +156,11 @@ def _tables(sim: Simulator) -> str:
     return f"; {bits / 1000:.1f} kbit of tables (surrogates, exponentials) are in no formula" if bits else ""
 
 
-def own_registers(c, owner: str) -> list:
-    """Stored registers of one owner, without the weight."""
-    return [r for r in c.program.registers if r.owner == owner and not (r.temp or r.is_weight)]
+def owned_bits(c, owner: str) -> int:
+    """Bits of a rule's registers and history for one synapse, axon or neuron, without the weight."""
+    kept = [r for r in c.program.registers if r.owner == owner and not (r.temp or r.is_weight)]
+    past = [x for x in c.program.stored if x.owner == owner]
+    return sum(r.fmt.bits for r in kept) + c.program.depth * sum(x.fmt.bits for x in past)
 
 
 def hidden_layers(sim: Simulator) -> set[str]:

@@ -55,7 +55,7 @@ def test_every_form_has_a_formula_and_a_rule():
 
 
 def test_counts_agree_with_other_counters_and_stay_below_the_dense_formula(chipsim):
-    rows = "rows=decolle.paper,fell_exact.paper,dalton.copy"
+    rows = "rows=decolle_paper.paper,fell_exact.paper,dalton.copy"
     done = chipsim("run", "memory_and_macs", "--json", "--out", "one", *tiny(rows))
     assert done.status == 0, done.err
     told = json.loads(done.out)
@@ -74,9 +74,9 @@ def test_counts_agree_with_other_counters_and_stay_below_the_dense_formula(chips
     arrived = told["counters"]["fell_exact.paper"]["connections"]
     arrived = sum(arrived[c]["synaptic_events"] for c in ("pixels->hidden1", "hidden1->hidden2")) / 6
     assert macs["fell_exact.paper"]["tags, counted"] == pytest.approx(steps * synapses + arrived, abs=0.5)
-    assert macs["decolle.paper"]["tags, counted"] == 0
+    assert macs["decolle_paper.paper"]["tags, counted"] == 0
     assert memory["fell_exact.paper"]["words, registers"] == synapses + 2 * 20  # psi and delta
-    assert memory["decolle.paper"]["words, registers"] == 2 * (64 + 12) + 20
+    assert memory["decolle_paper.paper"]["words, registers"] == 2 * (64 + 12) + 20
     copied = memory["dalton.copy"]
     assert copied["per axon"] == "0 / 0" and copied["ledger (kbit)"] > 8 * 12 * 8 / 1000
     assert Path("one/memory.md").read_text().count("\n") == 5
@@ -93,7 +93,7 @@ def test_burn_in_is_the_papers_t_l(chipsim):
 
 def test_an_unknown_form_is_refused(chipsim):
     done = chipsim("run", "memory_and_macs", *tiny("rows=decolle.papr"))
-    assert done.status == 2 and "did you mean" in done.err.lower() and "decolle.paper" in done.err
+    assert done.status == 2 and "did you mean" in done.err.lower() and "decolle_paper.paper" in done.err
 
 
 def test_what_is_counted_are_events_of_the_ledger():

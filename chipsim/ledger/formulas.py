@@ -149,9 +149,11 @@ FORMULAS = {
     "bell": Formula(
         "a sample's history: T sum (N_l-1 + 2 N_l)", lambda s: s.steps * (s.axons + 2 * s.neurons),
         0, lambda s: s.steps, lambda s: 9 * s.steps, classifier,
-        lambda s: s.steps * s.synapses, always(0), lambda s: 3 * s.steps * s.each,
-        "psi, spikes and errors of all steps stand in the history, the accumulator per synapse beside them",
-        "one outer product per stored step; " + SPARSE,
+        lambda s: s.synapses, lambda s: s.steps * s.synapses, lambda s: 3 * s.steps * s.each,
+        "psi of 5 bits instead of 9 is stored; the sum over the steps is an accumulator per synapse, which "
+        "the paper's batched arithmetic has without naming it",
+        "the outer product of each replayed step goes into the accumulator (tags), once a sample into the "
+        "weight; only axons that spiked and neurons with an error other than 0 are evaluated",
     ),
     "tp": Formula(
         "a trace per neuron, path and input: 2 B sum N_l", lambda s: 2 * s.inputs * s.neurons,
