@@ -45,7 +45,7 @@ def runs() -> list[Path]:
         (["--set", "q.format=u7.4"], ["rule decolle has no register 'q'"]),
         (["--set", "weight.bits=9"], ["pixels->hidden1 on chip loihi2: weights of 9 bits", "7, 8"]),
         (["--set", "hidden="], ["the network has no neurons"]),
-        (["--set", "hidden=0"], ["layer 'hidden1': size 0"]),
+        (["--set", "hidden=0"], ["--set hidden=0: a layer has 1 neuron or more"]),
         (["--rule", "r_stdp"], ["does not fit experiment 'digits'", "r_stdp_cue"]),
         (["--chip", "loihi1"], ["on chip loihi1: "]),
     ],
