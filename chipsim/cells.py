@@ -18,9 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from chipsim.errors import ChipsimError, RunError, SettingError
-from chipsim.experiment import Context
+from chipsim.experiment import Context, choose_rule, load_experiment
 from chipsim.library import find
-from chipsim.run_folder import file_sha256, load_run
+from chipsim.presets import preset
+from chipsim.run_folder import file_sha256, load_run, to_json
+from chipsim.settings import make_settings, parse_assignment
 
 ENOUGH = 3  # cells in a row that fail alike from the first one on: the table is refused
 
@@ -136,7 +138,8 @@ def _reason(err: str, status: int) -> dict[str, Any]:
 
 
 def _earlier(cell: Cell, folder: Path) -> dict[str, Any] | None:
-    """The result of a finished cell whose rule, chip and experiment files are still the same."""
+    """The result of a finished cell whose rule, chip and experiment files, and whose settings (presets
+    may have changed), are still the same."""
     path = folder / "result.json"
     if not path.exists():
         return None
@@ -144,10 +147,19 @@ def _earlier(cell: Cell, folder: Path) -> dict[str, Any] | None:
         manifest = load_run(folder).manifest
         files = {"experiment": cell.experiment, "chip": cell.chip, "rule": cell.rule}
         now = {kind: file_sha256(find(kind, name)) for kind, name in files.items() if name}
-        same = manifest["status"] == "complete" and manifest["sources"] == now
+        same = manifest["sources"] == now and manifest["settings"] == _settings(cell)
         return json.loads(path.read_text(encoding="utf-8")) if same else None
     except (ChipsimError, KeyError, ValueError):
         return None
+
+
+def _settings(cell: Cell) -> dict[str, Any]:
+    """What the cell would run with now, as a manifest holds it."""
+    loaded = load_experiment(cell.experiment)
+    chosen = choose_rule(loaded, cell.rule)
+    form = dict(map(parse_assignment, cell.sets)).get("form", "")
+    settings = make_settings(loaded.settings, cell.sets, preset(loaded.path, chosen, form))
+    return json.loads(to_json(settings))
 
 
 def _told(result: Mapping[str, Any]) -> str:

@@ -55,7 +55,8 @@ def run(context):
     for rule in chosen:
         if rule not in known:
             raise SettingError(
-                f"experiment '{s.experiment}' has no {s.form} form of rule '{rule}'{did_you_mean(rule, known)}",
+                f"experiment '{s.experiment}' has no {s.form} form of rule '{rule}'"
+                f"{did_you_mean(rule, known)}",
                 remedy=f"rules with one: {', '.join(known)}",
             )
     cells = {(r, b, k): _cell(context, r, b, k) for r in chosen for b in s.bits for k in range(s.seeds)}
