@@ -88,7 +88,7 @@ def run(context: Context) -> dict:
     cells = [Found("batch", b) for b in s.batch] + [Found("classes", b) for b in s.classes]
     if len({x.name for x in cells}) < len(cells) or min((*s.batch, 2)) < 2 or min((*s.classes, 1)) < 1:
         raise SettingError(
-            f"batch={s.batch}, classes={s.classes}",
+            f"batch={s.batch}, classes={s.classes}: a B that stands there twice or is too small",
             remedy="give different B, of 2 and more in the batch form, of 1 and more in the class form",
         )
     cells.append(Found(HELD, 1))
