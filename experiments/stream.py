@@ -47,7 +47,7 @@ from chipsim.studies import StudySettings, blank, choices, seed_parts
 from chipsim.tables import spread, store
 from chipsim.train import evaluate, scores, set_rate
 
-RULES = ("decolle",)
+RULES = ("decolle", "ell_chip", "dalton_chip", "s_tllr_chip", "tp_chip", "eprop_reckon")
 CHIPS = ("ideal", "loihi2")
 
 CHUNK = 500  # samples encoded at a time

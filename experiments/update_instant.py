@@ -40,7 +40,7 @@ from chipsim.stacks import Choice, score
 from chipsim.studies import StudySettings, blank, calibrated, choices, learned, seed_parts
 from chipsim.tables import paired, spread, store
 
-RULES = ("decolle",)
+RULES = ("decolle", "ell_chip", "dalton_chip", "s_tllr_chip", "tp_chip")
 CHIPS = ("ideal", "loihi2")
 
 COSTS = ("instants", "errors", "updates", "changed", "micro-ops", "error operations")
