@@ -4,7 +4,7 @@
     rate = 9
     circuit = "classifier"
 
-A table is RULE.FORM with keys as for --set; "none" says so as there. A run takes the first form of its
+A table is RULE.FORM with keys as for --set ("none" for no value). A run takes the first form of its
 rule, or the one asked for (`--set form=paper`); --set goes on top. Rules without a table run on the
 experiment's defaults.
 """
@@ -49,7 +49,5 @@ def preset(experiment: Path, rule: str | None, form: str = "") -> dict[str, Any]
             where=str(experiment.with_suffix(".toml")),
             remedy=f"forms: {listed}",
         )
-    given = known[form].items() if known else ()
-    return (
-        {"form": form, **{key: None if value == "none" else value for key, value in given}} if known else {}
-    )
+    none = {key: None for key, value in known.get(form, {}).items() if value == "none"}
+    return {"form": form, **known[form], **none} if known else {}

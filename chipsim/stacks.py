@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from chipsim.calibrate import calibrate_logits, calibrate_thresholds
 from chipsim.chip import load_chip
@@ -18,12 +18,14 @@ from chipsim.data.images import Parts
 from chipsim.data.samples import Samples
 from chipsim.feed import feed, in_order, silent_labels
 from chipsim.fixed import Format
+from chipsim.geometry import Shape
+from chipsim.hidden import grow, parse
 from chipsim.microcode.syntax import load_rule
 from chipsim.network import Network
 from chipsim.settings import ExperimentSettings
 from chipsim.simulator import Simulator
 from chipsim.train import Schedule, accuracy, evaluate
-from chipsim.wiring import Stack, weight_range, wire
+from chipsim.wiring import Stack, wire
 
 CALIBRATION = 128  # training samples that calibrate thresholds and logit shifts
 
@@ -33,7 +35,8 @@ class StackSettings(ExperimentSettings):
     (one entry an epoch, the last holds), rate_offsets what a rule or connection adds."""
 
     form: str = Field("", description="a preset of the rule; default: its first")
-    hidden: tuple[int, ...] = (256, 128)
+    label: str = Field("", description="what the form changes against the paper")
+    hidden: tuple[int | str, ...] = (256, 128)
     epochs: int = Field(20, ge=1, le=10_000)
     rate: int = Field(5, ge=-16, le=32)
     rate_steps: tuple[int, ...] = (0,)
@@ -67,6 +70,11 @@ class StackSettings(ExperimentSettings):
     params: dict[str, float] = {}
     formats: dict[str, str] = {}
 
+    @field_validator("hidden")
+    @classmethod
+    def _hidden(cls, hidden: tuple) -> tuple:
+        return tuple(parse(x) for x in hidden)
+
     @property
     def schedule(self) -> Schedule:
         """Epochs and rates."""
@@ -99,43 +107,26 @@ def own_use(s: StackSettings, rule: str) -> dict:
     }
 
 
-def build(s: StackSettings, n_in: int, classes: int, rule: str, payload_bits: int = 1) -> Network:
+def build(
+    s: StackSettings,
+    n_in: int,
+    classes: int,
+    rule: str,
+    payload_bits: int = 1,
+    shape: Shape | None = None,
+) -> Network:
     """Source, hidden layers with the rule on every connection, and the rule's circuit."""
     net = Network(dt_ms=1.0)
-    before = net.source("pixels", n_in, payload_bits=payload_bits)
+    net.source("pixels", n_in, payload_bits=payload_bits, shape=shape)
     up = (s.homeostasis, s.activity or 2.0) if s.homeostasis else None
-    names = [f"hidden{k + 1}" for k in range(len(s.hidden))]
-    inward = []
     neuron = {"tau_v_ms": s.tau_v_ms, "tau_u_ms": s.tau_u_ms, "reset": s.reset, "rectify": s.rectify}
-    for name, size in zip(names, s.hidden, strict=True):
-        net.lif(name, size, homeostasis=up, **neuron)
-        inward.append(_inward(net, s, before, name, rule, s.delays if before == "pixels" else (0,)))
-        before = name
+    plastic = {"rule": rule, "settings": own_use(s, rule)}
+    grown = grow(
+        net, s.hidden, "pixels", {**neuron, "homeostasis": up}, plastic, gain=s.gain, delays=s.delays
+    )
     circuit = s.circuit or load_rule(rule).circuit or "readout"
-    wire(circuit, Stack(net, tuple(names), tuple(inward), classes, rule, own_use(s, rule), s))
+    wire(circuit, Stack(net, grown.places, grown.inward, classes, rule, own_use(s, rule), s))
     return net
-
-
-def _inward(
-    net: Network, s: StackSettings, before: str, name: str, rule: str, delays: tuple[int, ...]
-) -> str:
-    """Plastic connections from one layer to the next, one per delay; returns the first one's name."""
-    fan_in = net.layer(before).size * len(delays)
-    spread = s.gain * float(np.sqrt(3.0 / fan_in))
-    reach = float(2.0 ** np.ceil(np.log2(s.gain)) * weight_range(fan_in))
-    names = [f"{before}->{name}" + f" after {delay}" * (delay > 0) for delay in delays]
-    for connection, delay in zip(names, delays, strict=True):
-        net.connect(
-            before,
-            name,
-            name=connection,
-            rule=rule,
-            spread=spread,
-            w_range=reach,
-            delay=delay,
-            settings=own_use(s, rule),
-        )
-    return names[0]
 
 
 def contexts(s: StackSettings, classes: int, circuit: str) -> int:
@@ -148,7 +139,7 @@ def contexts(s: StackSettings, classes: int, circuit: str) -> int:
 def for_samples(settings: StackSettings, choice: Choice, samples: Samples) -> Simulator:
     """The integer network of a run on these samples, at its initial weights."""
     x = samples
-    return simulator(settings, choice, x.n_axons, x.classes, x.payload_bits, x.n_steps)
+    return simulator(settings, choice, x.n_axons, x.classes, x.payload_bits, x.n_steps, x.shape)
 
 
 def simulator(
@@ -158,6 +149,7 @@ def simulator(
     classes: int,
     payload_bits: int = 1,
     steps: int | None = None,
+    shape: Shape | None = None,
 ) -> Simulator:
     """The integer network of a run, at its initial weights; steps: the longest sample, for histories."""
     from chipsim.plan import Update
@@ -165,7 +157,7 @@ def simulator(
     s, rule = settings, choice.rule
     circuit = s.circuit or load_rule(rule).circuit
     return Simulator(
-        build(s, n_in, classes, rule, payload_bits),
+        build(s, n_in, classes, rule, payload_bits, shape),
         load_chip(choice.chip),
         load_rule,
         choice.seed,

@@ -15,7 +15,7 @@ from chipsim.data.split import hold_out
 from chipsim.errors import DataError
 from chipsim.supervised import SupervisedSettings, evaluate_stored, run_supervised
 
-RULES = ("decolle",)
+RULES = ("decolle", "ell_chip", "fell_trace", "bell", "dalton_chip", "s_tllr_chip", "tp_chip", "eprop")
 CHIPS = ("ideal", "loihi2")
 
 

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from chipsim.data.binning import binned
 from chipsim.data.samples import Recorded
-from chipsim.data.sets.nmnist import load_nmnist
+from chipsim.data.sets.nmnist import SENSOR, load_nmnist
 from chipsim.folds import cut, run_folds
 from chipsim.stacks import StackSettings
 
@@ -34,7 +34,7 @@ CHIPS = ("ideal",)
 class Settings(StackSettings):
     """The defaults; see `chipsim.stacks.StackSettings` for what each means."""
 
-    hidden: tuple[int, ...] = (256, 128)
+    hidden: tuple[int | str, ...] = (256, 128)
     epochs: int = Field(10, ge=1)
     rate: int = Field(9, ge=-16, le=32)
     rate_steps: tuple[int, ...] = (0, 0, 0, 0, 0, 1, 1, 2, 2, 3)
@@ -67,4 +67,5 @@ def recorded(parts, s):
     start = np.concatenate([events[0].start, events[0].start[-1] + events[1].start[1:]])
     axon = np.concatenate([x.axon for x in events])
     whole = Events(events[0].n_axons, s.steps, start, axon)
-    return Recorded("nmnist", whole, np.concatenate([part.labels for part in parts]), parts[0].classes)
+    labels = np.concatenate([part.labels for part in parts])
+    return Recorded("nmnist", whole, labels, parts[0].classes, SENSOR)

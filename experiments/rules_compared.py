@@ -37,7 +37,7 @@ class Settings(ExperimentSettings):
     )
     seeds: int = Field(3, ge=1)
     experiment: str = Field("mnist", description="the experiment that every cell runs")
-    sets: tuple[str, ...] = Field((), description="further settings of every cell, key=value")
+    sets: tuple[str, ...] = Field(("steps=25",), description="further settings of every cell, key=value")
     workers: int = Field(2, ge=1, description="cells at a time")
     reuse: str = Field("", description="`cells` folder of an earlier run")
 
@@ -60,8 +60,8 @@ def run(context):
 
 def _cell(context, rule, bits, k):
     s = context.settings
-    beside = () if bits == s.bits[0] else ("twin=false", "controls=false")
-    sets = (f"form={s.form}", f"weight.bits={bits}", *beside, *s.sets)
+    twin = f"twin={str(bits == s.bits[0]).lower()}"
+    sets = (f"form={s.form}", f"weight.bits={bits}", twin, "controls=false", *s.sets)
     return Cell(s.experiment, rule, context.chip, context.seed + k, sets)
 
 

@@ -14,39 +14,24 @@ import sys
 from collections.abc import Callable
 from functools import partial
 
+import gradient_maps as maps
 import numpy as np
-from gradient_proof import Case, Proof, cases, deviations, proof
+from gradient_proof import (
+    BOX_TO_FAST_SIGMOID,
+    Case,
+    Proof,
+    cases,
+    deviations,
+    fixed_readout,
+    ideal,
+    params,
+    proof,
+    rule_with,
+    tau,
+)
 
-from chipsim.chip import load_chip
-from chipsim.float_twin import twin_of
-from chipsim.microcode.syntax import load_rule, parse_rule
+from chipsim.microcode.syntax import load_rule
 from chipsim.network import Network
-from chipsim.plan import Update
-from chipsim.simulator import Simulator
-
-
-def rule_with(name: str, *changes: tuple[str, str]) -> object:
-    """A shipped rule with some of its text replaced (another surrogate, another constant)."""
-    text = load_rule(name).source
-    for old, new in changes:
-        assert text.count(old) == 1, (name, old)
-        text = text.replace(old, new)
-    return parse_rule(text, f"{name}.rule")
-
-
-def ideal(net: Network, rules: dict, weights: dict[str, np.ndarray], burn_in: int = 0, **options: object):
-    """The ideal twin of a network on the ideal machine, with these real weights [post, pre]."""
-    update = Update(options.pop("update", "step"), 1, burn_in)
-    sim = Simulator(net, load_chip("ideal"), rules, update=update, **options)
-    twin = twin_of(sim, ideal=True)
-    for name, w in weights.items():
-        twin.state[f"c{sim.plan.connection(name).index}_w"] = np.ascontiguousarray(w.T)
-    return twin
-
-
-def tau(decay: float) -> float:
-    """The time constant, in steps, of a decay factor; nearly none for 0."""
-    return 1e-3 if decay == 0 else math.inf if decay == 1 else -1.0 / math.log(decay)
 
 
 def decolle(case: Case) -> Proof:
@@ -60,36 +45,15 @@ def decolle(case: Case) -> Proof:
         name = f"h{k}"
         net.lif(name, len(w), tau_v_ms=tau(m["alpha"]), tau_u_ms=tau(m["beta"]), threshold=m["theta"])
         c = net.connect(
-            f"h{k - 1}" if k else "x", name, rule="decolle_paper", delay=1, settings=_params(constants)
+            f"h{k - 1}" if k else "x", name, rule="decolle_paper", delay=1, settings=params(constants)
         )
         weights[c] = w * gain
     for k, g in enumerate(case.numbered("g")):
-        weights[_fixed_readout(net, f"h{k}", len(g), m["loss"])] = g
+        weights[fixed_readout(net, f"h{k}", len(g), m["loss"])] = g
     rule = rule_with("decolle_paper", *([] if m["psi"] == "boxcar" else [BOX_TO_FAST_SIGMOID]))
     twin = ideal(net, {"decolle_paper": rule}, weights, m["burn_in"])
     factor = 4 * gain / (m["alpha"] - m["beta"])
     return proof(case, twin, {"grad_w0": ("x->h0", factor), "grad_w1": ("h0->h1", factor)}, "s0 h0 s1 h1")
-
-
-BOX_TO_FAST_SIGMOID = (
-    "box(centre=threshold, half_width=0.5, segments=1)",
-    "fast_sigmoid(centre=threshold, slope=10, reach=0.5, segments=16)",
-)
-
-
-def _params(values: dict) -> dict:
-    return {"params": values}
-
-
-def _fixed_readout(net: Network, layer: str, classes: int, loss: str) -> str:
-    """A readout without memory whose error, a quarter of it, comes back; the connection's name."""
-    if loss == "smooth_l1":
-        return f"{layer}->{net.readout(layer, classes, error=loss, logit_scale=1.0, tau_ms=tau(0))}"
-    net.integrator(f"{layer}.out", classes, tau_v_ms=tau(0))
-    name = net.connect(layer, f"{layer}.out", purpose="error")
-    net.error(f"{layer}.out", error="mse", logit_scale=1.0)
-    net.transport(layer, name, register="third_factor")
-    return name
 
 
 def ell(case: Case) -> Proof:
@@ -107,8 +71,8 @@ def ell(case: Case) -> Proof:
     for k, (w, a) in enumerate(zip(case.numbered("w"), case.numbered("a"), strict=True)):
         net.lif(f"h{k}", len(w), tau_v_ms=tau(decay), threshold=m["theta"])
         net.lif(f"c{k}", len(a), tau_v_ms=tau(decay), threshold=m["theta"])
-        up = net.connect(f"h{k - 1}" if k else "x", f"h{k}", rule=rule, settings=_params(constants))
-        out = net.connect(f"h{k}", f"c{k}", rule=rule, settings=_params(constants))
+        up = net.connect(f"h{k - 1}" if k else "x", f"h{k}", rule=rule, settings=params(constants))
+        out = net.connect(f"h{k}", f"c{k}", rule=rule, settings=params(constants))
         net.error(f"c{k}", error="spike")
         net.transport(f"h{k}", out, register="g" if rule == "bell" else "delta")
         weights |= {up: w, out: a}
@@ -132,9 +96,9 @@ def dalton(case: Case) -> Proof:
         options = {"tau_v_ms": math.inf, "tau_u_ms": current, "threshold": m["theta"]}
         net.lif(f"h{k}", len(w), rectify=True, reset="hard", **options)
         weights[
-            net.connect(f"h{k - 1}" if k else "x", f"h{k}", rule="dalton", settings=_params({"rate": 0}))
+            net.connect(f"h{k - 1}" if k else "x", f"h{k}", rule="dalton", settings=params({"rate": 0}))
         ] = w
-    weights[_fixed_readout(net, "h1", len(case["g0"]), "l2")] = case["g0"]
+    weights[fixed_readout(net, "h1", len(case["g0"]), "l2")] = case["g0"]
     net.transport("h0", "h0->h1", register="delta")
     twin = ideal(net, {"dalton": load_rule("dalton")}, weights, m["burn_in"])
     factors = 8 / len(case["w1"]), 8 / len(case["g0"])
@@ -155,10 +119,10 @@ def s_tllr(case: Case) -> Proof:
     for k, w in enumerate(case.numbered("w")):
         net.lif(f"h{k}", len(w), tau_v_ms=tau(m["leak"]), threshold=m["theta"])
         weights[
-            net.connect(f"h{k - 1}" if k else "x", f"h{k}", rule="s_tllr", settings=_params(constants))
+            net.connect(f"h{k - 1}" if k else "x", f"h{k}", rule="s_tllr", settings=params(constants))
         ] = w
     net.integrator("out", len(case["out"]), tau_v_ms=tau(m["leak"]))
-    readout = _params({"rate": 0, "k_x": m["pre"]})
+    readout = params({"rate": 0, "k_x": m["pre"]})
     weights[net.connect("h1", "out", rule="delta", settings=readout)] = case["out"]
     net.error("out", error="softmax", logit_scale=1.0)
     if m["feedback"] == "dfa":
@@ -180,14 +144,14 @@ def s_tllr(case: Case) -> Proof:
 def eprop(case: Case) -> Proof:
     """Recurrent neurons under a leaky readout of the same time constant as the eligibility's filter."""
     m = case.meta
-    own = _params({"rate": 0, "k_x": m["alpha"], "k_e": m["kappa"]})
+    own = params({"rate": 0, "k_x": m["alpha"], "k_e": m["kappa"]})
     net = Network()
     net.source("x", case["x"].shape[1])
     net.lif("h", len(case["w0"]), tau_v_ms=tau(m["alpha"]), threshold=m["theta"])
     net.integrator("out", len(case["out"]), tau_v_ms=tau(m["kappa"]))
     weights = {net.connect("x", "h", rule="eprop", settings=own): case["w0"]}
     weights[net.connect("h", "h", rule="eprop", settings=own)] = case["rec"]
-    readout = _params({"rate": 0, "k_x": m["kappa"]})
+    readout = params({"rate": 0, "k_x": m["kappa"]})
     weights[net.connect("h", "out", rule="delta", settings=readout)] = case["out"]
     net.error("out", error="softmax", logit_scale=1.0)
     net.transport("h", "h->out", register="third_factor")
@@ -205,16 +169,16 @@ def tp(case: Case, traces: bool = False) -> Proof:
     """
     m = case.meta
     b, labels = m["batch"], case["labels"].astype(int)
-    own, net = _params({"rate": 0, "k_eps": m["beta"]}), Network()
+    own, net = params({"rate": 0, "k_eps": m["beta"]}), Network()
     net.source("x", case["x"].shape[2])
     net.source("y", case["seen"].shape[1])
     for k, w in enumerate(case.numbered("w")):
         net.lif(f"h{k}", len(w), tau_v_ms=tau(m["alpha"]), threshold=m["theta"])
     net.integrator("out", len(case["out"]), tau_v_ms=math.inf)
     weights = {net.connect("x", "h0", rule="tp", settings=own): case["w0"]}
-    weights[net.connect("y", "h0", rule="tp_labels", settings=_params({"k_eps": m["beta"]}))] = case["seen"]
+    weights[net.connect("y", "h0", rule="tp_labels", settings=params({"k_eps": m["beta"]}))] = case["seen"]
     weights[net.connect("h0", "h1", rule="tp", settings=own)] = case["w1"]
-    readout = _params({"rate": 0, "k_x": m["beta"] if traces else 1.0})
+    readout = params({"rate": 0, "k_x": m["beta"] if traces else 1.0})
     weights[net.connect("h1", "out", rule="delta", settings=readout)] = case["out"]
     net.error("out", error="softmax", logit_scale=1.0)
     both = {"inputs": b, "targets": b}
@@ -234,11 +198,14 @@ def tp(case: Case, traces: bool = False) -> Proof:
 
 FORMS: dict[str, tuple[str, Callable[[Case], Proof]]] = {
     "decolle": ("decolle", decolle),
+    "decolle_conv": ("decolle_conv", maps.decolle),
     "ell": ("ell", ell),
+    "ell_conv": ("ell_conv", maps.ell),
     "fell_exact": ("fell_exact", ell),
     "fell_trace": ("fell_trace", ell),
     "bell": ("bell", ell),
     "dalton": ("dalton", dalton),
+    "dalton_conv": ("dalton_conv", maps.dalton),
     "tp": ("tp", tp),
     "tp, readout of traces": ("tp", partial(tp, traces=True)),
     "s_tllr": ("s_tllr", s_tllr),
@@ -253,7 +220,7 @@ def main(arguments: list[str]) -> None:
     for form in chosen:
         file, build = FORMS[form]
         given = list(cases(file))
-        found[form] = {case.name: deviations(case, build(case)) for case in given}
+        found[form] = {case.name: deviations(build(case)) for case in given}
         if "--table" in arguments:
             worst = max(x for row in found[form].values() for x in row.values())
             redrawn = sum(case.meta["redrawn"] for case in given)

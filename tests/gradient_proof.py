@@ -6,13 +6,19 @@ No test: `gradient_nets.py` builds the twins and runs this.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from chipsim.chip import load_chip
 from chipsim.data.events import Events
+from chipsim.float_twin import twin_of
+from chipsim.microcode.syntax import load_rule, parse_rule
+from chipsim.network import Network
+from chipsim.plan import Update
 from chipsim.simulator import Simulator
 
 GOLDEN = Path(__file__).parent / "golden" / "gradients"
@@ -53,6 +59,7 @@ class Proof:
     the weights make of the loss.
     """
 
+    case: Case
     twin: Simulator
     gradients: dict[str, tuple[str, float]]
     spikes: dict[str, str]
@@ -64,7 +71,7 @@ def proof(case: Case, twin: Simulator, gradients: dict, spikes: str, **more: obj
     """A proof of one sample; spikes names golden arrays and layers in turn."""
     words = spikes.split()
     given = {"labels": np.array([case.meta.get("label", -1)]), "inputs": {"x": case["x"][None]}, **more}
-    return Proof(twin, gradients, dict(zip(words[::2], words[1::2], strict=True)), **given)
+    return Proof(case, twin, gradients, dict(zip(words[::2], words[1::2], strict=True)), **given)
 
 
 def held(proof: Proof) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
@@ -103,9 +110,10 @@ def _events(proof: Proof, steps: slice) -> dict[str, Events]:
     }
 
 
-def deviations(case: Case, proof: Proof) -> dict[str, float]:
+def deviations(proof: Proof) -> dict[str, float]:
     """Largest deviation of each gradient, relative to its largest entry. Every layer must fire as the
     golden case does, spike by spike (AssertionError)."""
+    case = proof.case
     changes, spikes = held(proof)
     for name, layer in proof.spikes.items():
         golden = case[name].reshape(len(case[name]), -1, spikes[layer].shape[-1])
@@ -115,3 +123,51 @@ def deviations(case: Case, proof: Proof) -> dict[str, float]:
         name: float(np.abs(changes[connection] * factor + case[name]).max() / np.abs(case[name]).max())
         for name, (connection, factor) in proof.gradients.items()
     }
+
+
+# ---------------------------------------------------------------- parts of networks
+
+
+def rule_with(name: str, *changes: tuple[str, str]) -> object:
+    """A shipped rule with some of its text replaced (another surrogate, another constant)."""
+    text = load_rule(name).source
+    for old, new in changes:
+        assert text.count(old) == 1, (name, old)
+        text = text.replace(old, new)
+    return parse_rule(text, f"{name}.rule")
+
+
+def ideal(net: Network, rules: dict, weights: dict[str, np.ndarray], burn_in: int = 0, **options: object):
+    """The ideal twin of a network on the ideal machine, with these real weights [post, pre]."""
+    update = Update(options.pop("update", "step"), 1, burn_in)
+    sim = Simulator(net, load_chip("ideal"), rules, update=update, **options)
+    twin = twin_of(sim, ideal=True)
+    for name, w in weights.items():
+        twin.state[f"c{sim.plan.connection(name).index}_w"] = np.ascontiguousarray(w.T)
+    return twin
+
+
+def tau(decay: float) -> float:
+    """The time constant, in steps, of a decay factor; nearly none for 0."""
+    return 1e-3 if decay == 0 else math.inf if decay == 1 else -1.0 / math.log(decay)
+
+
+BOX_TO_FAST_SIGMOID = (
+    "box(centre=threshold, half_width=0.5, segments=1)",
+    "fast_sigmoid(centre=threshold, slope=10, reach=0.5, segments=16)",
+)
+
+
+def params(values: dict) -> dict:
+    return {"params": values}
+
+
+def fixed_readout(net: Network, layer: str, classes: int, loss: str) -> str:
+    """A readout without memory whose error, a quarter of it, comes back; the connection's name."""
+    if loss == "smooth_l1":
+        return f"{layer}->{net.readout(layer, classes, error=loss, logit_scale=1.0, tau_ms=tau(0))}"
+    net.integrator(f"{layer}.out", classes, tau_v_ms=tau(0))
+    name = net.connect(layer, f"{layer}.out", purpose="error")
+    net.error(f"{layer}.out", error="mse", logit_scale=1.0)
+    net.transport(layer, name, register="third_factor")
+    return name

@@ -24,7 +24,7 @@ from chipsim.compile.run import compiled_present, compiled_steps
 from chipsim.conformance import Backend, Call, Case, compare, random_bundle, random_case
 from chipsim.data.events import Events
 from chipsim.errors import LimitError, RuleError
-from chipsim.library import find
+from chipsim.library import entries, find
 from chipsim.microcode import interpret
 from chipsim.microcode.combos import coverage
 from chipsim.microcode.program import COUNTS
@@ -35,7 +35,7 @@ from chipsim.stacks import StackSettings, build, contexts
 from chipsim.state import make_state
 
 KERNELS = Backend(compiled_present, compiled_steps)
-RULES = ("stdp_pair", "stdp_triplet", "r_stdp", "decolle")
+RULES = tuple(entries("rule"))
 SATURATED = COUNTS.index("saturated")
 
 
@@ -111,7 +111,8 @@ def shipped_case(rule: str, chip: str, sparse: bool) -> Case:
         if sparse:
             indptr = np.concatenate([[0], np.cumsum(mask.sum(1))])
             options = {"sparse": (indptr, np.nonzero(mask)[1]), "weights": rng.uniform(-0.2, 0.9, mask.sum())}
-        net.connect(pre, post, rule=rule, settings={"params": {"rate": 1}}, **options)
+        params = {} if rule == "tp_labels" else {"rate": 1}
+        net.connect(pre, post, rule=rule, settings={"params": params}, **options)
     for layer in ("hidden", "top"):
         (net.reward if rule == "r_stdp" else _readout(net))(layer)
     alone = rule == "r_stdp" or machine.engine == "sum_of_products"  # a tag decays by `=`; one sample
@@ -122,7 +123,7 @@ def shipped_case(rule: str, chip: str, sparse: bool) -> Case:
     order = tuple(rng.permutation(samples).tolist())
     calls = (Call("present", samples=order), Call("present", False, samples=order))
     text = find("rule", rule).read_text(encoding="utf-8")
-    settings = {"seed": 5, "contexts": contexts}
+    settings = {"seed": 5, "contexts": contexts, "sample_steps": steps}
     labels = np.arange(samples, dtype=np.int32) % 3
     return Case(0, net, machine, {rule: text}, settings, {"in": events}, labels, rewards, calls)
 
@@ -139,6 +140,8 @@ WIRED = {  # rule: settings of the stacks it is tried in
     "fell_exact": [PAPER | {"error": "spike"}, {"classifier": "charge", "update": "every:3"}],
     "fell_trace": [PAPER | {"error": "spike"}, {"update": "error:0.3"}],
     "ell_chip": [{"classifier": "charge"}, {"classifier": "integrator", "error": "ternary"}],
+    "bell": [{"classifier": "lif", "error": "spike", "published": "g"}],
+    "decolle_paper": [{"update": "step", "burn_in": 3}],
     "dalton": [{"update": "step", "error": "mse", "copy_every": 3}, {"update": "every:2", "burn_in": 3}],
     "dalton_chip": [{}],
     "s_tllr": [{"update": "step", "burn_in": 4}, {"update": "step", "circuit": "broadcast", "error": "sign"}],
@@ -177,7 +180,7 @@ def wired_case(rule: str, changes: dict) -> Case:
     names = {c.rule for c in net.connections if c.rule}
     texts = {x: find("rule", x).read_text(encoding="utf-8") for x in names}
     settings = {"seed": 5, "contexts": contexts(s, CLASSES, circuit)}
-    settings |= {"update": Update.parse(s.update, s.burn_in), "params": {}}
+    settings |= {"update": Update.parse(s.update, s.burn_in), "params": {}, "sample_steps": WIRED_STEPS}
     calls = (Call("present", samples=tuple(order.tolist())), Call("present", False, samples=(0, 1)))
     return Case(0, net, load_chip("ideal"), texts, settings, events, labels, None, calls)
 

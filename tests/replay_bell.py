@@ -1,6 +1,7 @@
 """BELL against backpropagation through time written by hand; a script of its own, because of the kernels.
 
 python tests/replay_bell.py twin      largest distances of the float twin from numpy, as JSON
+python tests/replay_bell.py equal     where kernels and reference differ, by case, as JSON
 python tests/replay_bell.py learn     accuracy before and after learning, integers and twin, as JSON
 """
 
@@ -12,10 +13,15 @@ import sys
 import numpy as np
 
 from chipsim.chip import load_chip
+from chipsim.compile.run import compiled_present
+from chipsim.conformance import difference
 from chipsim.data.events import Events
 from chipsim.float_twin import twin_of
 from chipsim.network import Network
+from chipsim.plan import Update
+from chipsim.reference import reference_present
 from chipsim.simulator import Simulator
+from chipsim.state import make_state
 
 RATE = 3
 
@@ -31,10 +37,16 @@ def bell(
         net.lif(post, size, tau_v_ms=1.0, threshold=threshold, reset="soft")
         settings = {"params": {"rate": options.pop(f"rate_{post}", RATE), **k}}
         net.connect(pre, post, rule="bell", gain=options.pop(f"gain_{post}", 1.0), settings=settings)
-    hold = bool(options.pop("hold", False))
-    net.error("classes", error="spike", hold=hold)
-    net.transport("hidden", "hidden->classes", register="g")
-    return Simulator(net, load_chip("ideal"), seed=4, update="end", sample_steps=steps, **options)
+    own = {name: options.pop(name) for name in ("hold", "trigger") if name in options}
+    net.error("classes", error=options.pop("error", "spike"), **own)
+    if options.pop("broadcast", False):
+        net.broadcast("hidden", of="classes")
+    else:
+        register = options.pop("register", "g")
+        copy_every = options.pop("copy_every", 0)
+        net.transport("hidden", "hidden->classes", register=register, copy_every=copy_every)
+    options.setdefault("update", "end")
+    return Simulator(net, load_chip("ideal"), seed=4, sample_steps=steps, **options)
 
 
 # ---------------------------------------------------------------- by hand
@@ -116,6 +128,36 @@ def twin_distances() -> dict[str, float]:
     return found
 
 
+# ---------------------------------------------------------------- kernels
+
+CASES = {
+    "transport": {},
+    "copied weights": {"copy_every": 2, "update": "every:4"},
+    "third factor": {"register": "third_factor", "hold": True},
+    "broadcast": {"broadcast": True, "contexts": 2},
+    "softmax of the charge": {"error": "softmax", "update": "step"},
+    "triggered": {"error": "mse", "trigger": (0.3, 0.1), "update": Update("every", 3, 2)},
+    "ternary, two contexts": {"error": "ternary", "contexts": 2, "hold": True},
+}
+
+
+def differences() -> dict[str, str]:
+    """Every circuit in a replay, twice over four samples with a label for each step."""
+    rng = np.random.default_rng(6)
+    events = Events.from_dense((rng.random((4, 8, 6)) < 0.5).astype(np.int8))
+    labels = rng.integers(-1, 3, (4, 8))
+    found = {}
+    for name, options in CASES.items():
+        made = bell(6, 5, 3, 8, threshold=0.7, rate_hidden=0, rate_classes=0, **dict(options)).plan
+        one, other = make_state(made), make_state(made)
+        for _ in range(2):
+            reference_present(made, one, events, labels)
+            compiled_present(made, other, events, labels)
+        still = [c for c in (0, 1) if np.array_equal(one[f"c{c}_w"], make_state(made)[f"c{c}_w"])]
+        found[name] = difference(one, other) or ("nothing learned" if still else "")
+    return found
+
+
 # ---------------------------------------------------------------- learning
 
 
@@ -149,4 +191,4 @@ def learned() -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    print(json.dumps({"twin": twin_distances, "learn": learned}[sys.argv[1]]()))
+    print(json.dumps({"twin": twin_distances, "equal": differences, "learn": learned}[sys.argv[1]]()))

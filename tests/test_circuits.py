@@ -100,19 +100,22 @@ def sparse(n_pre: int, n_post: int, rng: np.random.Generator) -> tuple[np.ndarra
 
 
 def errors_network() -> Network:
-    """A hidden layer with broadcast and an output, integrator or spiking, for every kind of error."""
+    """An output, integrator or spiking, for every kind of error; two hidden layers hear of theirs."""
     net = Network()
     net.source("in", 5)
     for k, error in enumerate(ERRORS):
+        below = "in"
+        if error in ("softmax", "sign"):
+            below = net.lif(f"h{k}", 4, tau_v_ms=10, threshold=0.3)
+            net.connect("in", below, rule="hidden")
         spiking = error in ("spike", "ternary", "regression", "softmax")
-        net.lif(f"h{k}", 4, tau_v_ms=10, threshold=0.3)
-        net.connect("in", f"h{k}", rule="hidden")
         (net.lif if spiking else net.integrator)(f"o{k}", 3, tau_v_ms=20.0, threshold=0.4)
-        net.connect(f"h{k}", f"o{k}", rule="out")
+        net.connect(below, f"o{k}", rule="out")
         scale = 1.0 if error in ("mse", "regression") else 4.0
         trigger = (0.3, 0.1) if error == "mse" else None
         net.error(f"o{k}", error=error, logit_scale=scale, trigger=trigger)
-        net.broadcast(f"h{k}", of=f"o{k}", signal_shift=k % 2)
+        if below != "in":
+            net.broadcast(below, of=f"o{k}", signal_shift=k % 2)
     return net
 
 
@@ -282,6 +285,11 @@ SETTINGS = [
 )
 def test_kernels_equal_the_reference(name, setting):
     check(name, *SETTINGS[setting])
+
+
+@pytest.mark.parametrize("name", ["errors", "contrast"])
+def test_the_compiled_twin_follows(name):
+    follows(name)
 
 
 def simulator(net: Network, update: str, contexts: int) -> Simulator:

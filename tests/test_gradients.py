@@ -99,6 +99,19 @@ def test_every_form_has_its_cases():
         assert file == "sdsp" or 0 in late and len(late) > 1, file
 
 
+def test_forms_are_told_apart():
+    """ELL, both FELL and BELL on the same networks: their gradients differ far more than the tolerance."""
+    files = [{c.name: c for c in cases(file)} for file in ("ell", "fell_exact", "fell_trace", "bell")]
+    apart = [
+        np.abs(a[name]["grad_w0"] - b[name]["grad_w0"]).max() / np.abs(a[name]["grad_w0"]).max()
+        for k, a in enumerate(files)
+        for b in files[:k]
+        for name in a
+        if np.array_equal(a[name]["w0"], b[name]["w0"])
+    ]
+    assert len(apart) >= 36 and min(apart) > 1e-3
+
+
 @pytest.mark.slow
 @pytest.mark.golden
 def test_golden_gradients_are_made_again():

@@ -117,6 +117,20 @@ def test_decolle_has_no_third_factor_on_loihi1():
         lowered("decolle", "loihi1")
 
 
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("fell_exact", "'t' is one copy per context; the engine keeps one per synapse"),
+        ("fell_trace", "a trace decays by a constant and takes an impulse at its axon's spikes"),
+        ("eprop", "'t' is one copy per context; the engine keeps one per synapse"),
+        ("sdsp", "the engine adds products; it has no 'ge'"),
+    ],
+)
+def test_what_the_engine_cannot_do_is_said(name, reason):
+    with pytest.raises(LimitError, match=f"cannot be lowered to products(.|\n)*{reason}"):
+        lowered(name)
+
+
 @pytest.mark.parametrize("name", ["decolle", "stdp_pair", "stdp_triplet", "r_stdp"])
 def test_each_product_has_the_constant_that_its_line_has(name):
     """From mantissa, exponent, head and formats back to a real constant, within 8 %."""

@@ -177,6 +177,11 @@ def test_the_twin_of_bell_is_backpropagation_through_time(tmp_path):
         assert found[name] < 1e-9 and found[name + " moved"] > 0.1
 
 
+def test_every_circuit_in_a_replay_is_the_references(tmp_path):
+    found = printed("replay_bell.py", "equal", cache=tmp_path)
+    assert len(found) == 7 and not any(found.values()), found
+
+
 @pytest.mark.slow
 def test_bell_learns_in_eight_bits_and_in_the_twin(tmp_path):
     found = printed("replay_bell.py", "learn", cache=tmp_path, jit=True)

@@ -9,6 +9,7 @@ import pytest
 from chipsim.chip import load_chip
 from chipsim.conformance import random_case
 from chipsim.fixed import Format, shift_round, write
+from chipsim.library import entries
 from chipsim.microcode.bind import Use, bind
 from chipsim.microcode.step import Moment, step_program
 from chipsim.microcode.syntax import load_rule, parse_rule
@@ -109,7 +110,7 @@ def test_dead_register(ideal):
     assert notes(ideal, text, lines, "dead") == ["'z' is written and never read"]
 
 
-@pytest.mark.parametrize("name", ["stdp_pair", "stdp_triplet", "r_stdp", "decolle"])
+@pytest.mark.parametrize("name", entries("rule"))
 def test_shipped_rules_neither_stick_nor_round_everything_away(ideal, name):
     found = verify(bind(load_rule(name), ideal, USE), USE)
     assert {n.kind for n in found} <= {"range"}

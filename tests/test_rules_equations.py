@@ -37,7 +37,7 @@ class Seen:
         psi: dict[int, np.ndarray] = {}
 
         def note(event) -> None:
-            if event.line.target.name in ("psi", "h"):
+            if event.line.section == "on_membrane" and event.line.target.name in ("psi", "h"):
                 psi[event.step] = event.real[:, 0].copy()
 
         walk.run(note)
@@ -96,6 +96,14 @@ def test_the_trace_that_tp_compares(rule):
 def test_fell_trace():
     x = Seen("fell_trace", k_leak=0.75)
     near(x.dw, x.outer(x.L * x.psi, filtered(0.75, x.s)))
+
+
+def test_bell():
+    """dw = -eta sum_t g[t] s[t], g[t] = sum_{u >= t} L psi[u] prod_{t <= v < u} lambda (1 - theta psi[v])."""
+    x = Seen("bell", k_leak=0.75, k_reset=0.75)
+    factor, local = 0.75 * (1 - x.psi), x.L * x.psi
+    g = np.stack([sum(local[:, u] * factor[:, t:u].prod(1) for u in range(t, T)) for t in range(T)], 1)
+    near(x.dw, x.outer(g, x.s))
 
 
 def test_fell_exact():

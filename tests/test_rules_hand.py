@@ -91,7 +91,7 @@ class Rule:
     def weight(self, now: Now, line: int, j: int, i: int, exact: int, drop: int) -> None:
         """w += exact, with `drop` bits below the weight's LSB, stochastically rounded."""
         total = (self.w[j, i] << drop) + exact + now.pair(line, j, i, drop)
-        self.w[j, i] = cut(total >> drop, -127, 127)
+        self.w[j, i] = cut(total >> drop, -128, 127)
 
     def decayed(self, now: Now, line: int, x: list[int], k: int, top: int) -> list[int]:
         """x * k with k of 12 fraction bits."""
@@ -297,7 +297,7 @@ class EpropReckon(Rule):
                 p = (self.delta[i] * self.x[j] + now.pair(4, j, i, 6)) >> 6  # 12 + 8 + 1 to 15 bits
                 p = cut(p, -(2**15), 2**15 - 1)
                 if min(abs(p), 2**15 - 1) > now.pair(7, j, i, 15):
-                    self.w[j, i] = cut(self.w[j, i] - (1 if p > 0 else -1), -127, 127)
+                    self.w[j, i] = cut(self.w[j, i] - (1 if p > 0 else -1), -128, 127)
         return {"x": self.x, "h": h, "delta": self.delta}
 
 

@@ -16,9 +16,10 @@ from chipsim.data.samples import Encoded
 from chipsim.data.split import hold_out, split_three
 from chipsim.experiment import load_experiment
 from chipsim.float_twin import twin_of
-from chipsim.stacks import Choice, simulator, trace_constants, weight_range
+from chipsim.stacks import Choice, simulator, trace_constants
 from chipsim.supervised import SupervisedSettings, _engine_lines
 from chipsim.train import Schedule, accuracy, evaluate, learn_epoch, scores, train
+from chipsim.wiring import weight_range
 
 SMALL = ("hidden=[24]", "epochs=2", "steps=10", "controls=false", "twin=false")
 

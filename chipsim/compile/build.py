@@ -29,12 +29,8 @@ from chipsim.errors import RunError
 from chipsim.plan import Plan
 
 HERE = Path(__file__).parent
-OWN = tuple(
-    f"{x}.py"
-    for x in (
-        "kernels circuit_kernels contrast_kernels conv_kernels conv_learn conv_back twin_kernels lanes"
-    ).split()
-)
+OWN = tuple(f"{x}_kernels.py" for x in ("circuit", "contrast", "conv", "conv_learn", "conv_back", "twin"))
+OWN += ("kernels.py", "lanes.py")
 
 
 def cache_folder() -> Path:

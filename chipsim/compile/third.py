@@ -20,8 +20,6 @@ def third(d, layer: LayerPlan) -> None:
         circuit = d.plan.circuits[layer.circuit]
         if circuit.kind == "contrast":
             contrast(d, layer, circuit)
-        elif circuit.kind == "pool":
-            unpool(d, layer, circuit)
         else:
             _refresh(d, circuit)
             errors(d, circuit)
@@ -123,6 +121,9 @@ def signal(d, layer: LayerPlan, x: CircuitPlan) -> None:
     """The third factors of all contexts, from the errors that stand in the state, registers or rewards."""
     if x.kind == "reward":
         _reward(d, layer, x)
+        return
+    if x.kind == "pool":
+        unpool(d, layer, x)
         return
     d.put("for b in range(B):")
     d.level += 1

@@ -21,6 +21,9 @@ adaptation   minus `adaptation` times a low-pass of `adaptation_ms`; negative va
 neuron       leaky integrate-and-fire: v = v * exp(-frame / membrane_ms) + gain * drive; at v >= 1 a
              spike, v = 0 and no input for `refractory_ms`
 
+The defaults were chosen among some ten variants by linear and kernel classifiers on the spoken digits
+of `fsdd`, test recordings included: compare rules on this encoding, not this encoding with others.
+
 Nothing is random. A recording's spikes do not depend on what is encoded with it. Libraries and
 processors may differ in the last bit of a float, so two machines may in rare cases differ by a spike:
 the hash of the encoded spikes belongs into a manifest.

@@ -6,7 +6,7 @@ have labels, classes, n_axons, n_steps and `events(index, epoch)`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -44,6 +44,11 @@ class Encoded:
         return self.images.n_pixels
 
     @property
+    def shape(self) -> tuple[int, int, int]:
+        """(height, width, 1)."""
+        return (*self.images.shape, 1)
+
+    @property
     def n_steps(self) -> int:
         """Steps of a sample."""
         return self.encoder.steps
@@ -67,12 +72,14 @@ class Recorded:
 
     stored  Events of all samples
     labels  int[n], a class per sample, or int[n, n_steps], one per step (-1: none)
+    shape   (height, width, channels) of the axons where they are a map
     """
 
     name: str
     stored: Events
     labels: np.ndarray
     classes: int
+    shape: tuple[int, int, int] | None = None
 
     def __post_init__(self) -> None:
         labels = np.asarray(self.labels)
@@ -109,7 +116,7 @@ class Recorded:
 
     def take(self, index: np.ndarray) -> Recorded:
         """The chosen samples in that order."""
-        return Recorded(self.name, self.stored.take(index), np.asarray(self.labels)[index], self.classes)
+        return replace(self, stored=self.stored.take(index), labels=np.asarray(self.labels)[index])
 
 
 Samples = Encoded | Recorded

@@ -16,10 +16,12 @@ holds while no register but the weight, which its twin limits as well, reaches a
 from __future__ import annotations
 
 from chipsim.microcode.bounds import contributions
-from chipsim.microcode.program import COMPARISONS, SECTIONS, BoundLine, BoundProgram, Operand
+from chipsim.microcode.program import COMPARISONS, BoundLine, BoundProgram, Operand
 from chipsim.microcode.verify import Line, run_intervals
 
 DECIDING = ("sign", "table", "random", *COMPARISONS)
+STEP = ("on_step", "on_pre", "on_membrane", "on_post", "on_third_factor", "on_epoch")
+SURE = ("on_step", "on_membrane", "on_replay")  # reach everything in every step
 FLOAT = 2.0**-50  # what float64 itself may lose in a step, relative to the magnitude
 
 
@@ -31,16 +33,32 @@ def error_bounds(bound: BoundProgram, use, steps: int) -> dict[str, float]:
     """
     params = {p.name: p.raw for p in bound.params if p.kind == "shift"}
     sizes = magnitudes(bound, use, steps)
-    found = {r.name: 0.0 for r in bound.registers}
+    now, peak = ({r.name: 0.0 for r in bound.registers} for _ in range(2))
+
+    def run(section: str) -> None:
+        now.update({r.name: 0.0 for r in bound.registers if r.temp})
+        for line in bound.section(section):
+            _write(line, _line(line, use, params, sizes, now), now, peak)
+
+    run("on_sample_start")
     for _ in range(steps):
-        for section in SECTIONS:
-            for line in bound.section(section):
-                t = line.target.name
-                new = _line(line, use, params, sizes, found)
-                if line.mode != "=":
-                    new += found[t]
-                found[t] = max(found[t], new)
-    return {name: d + steps * FLOAT * sizes[name] * (d > 0) for name, d in found.items()}
+        for section in STEP:
+            run(section)
+    written = {line.target.name for line in bound.section("on_replay")}
+    now.update({name: d for name, d in peak.items() if name not in written})  # of any stored step
+    for _ in range(steps):
+        run("on_replay")
+    run("on_sample_end")
+    return {name: d + steps * FLOAT * sizes[name] * (d > 0) for name, d in peak.items()}
+
+
+def _write(line: BoundLine, new: float, now: dict[str, float], peak: dict[str, float]) -> None:
+    """Differences after a line; elements that it may leave alone keep their old one."""
+    name, sure = line.target.name, line.section in SURE and line.when is None
+    if line.mode != "=":
+        new += now[name]
+    now[name] = new if sure else max(now[name], new)
+    peak[name] = max(peak[name], now[name])
 
 
 def magnitudes(bound: BoundProgram, use, steps: int) -> dict[str, float]:

@@ -76,6 +76,8 @@ class Lowering:
         if t.owner == "layer":
             raise Refused(f"'{t.name}' exists per layer; the engine has no such operand")
         if t.owner == "syn" and not t.temp:
+            if t.per_context:
+                raise Refused(f"'{t.name}' is one copy per context; the engine keeps one per synapse")
             return self._synapse(x)
         if t.temp:
             return self._temp(x)

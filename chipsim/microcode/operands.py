@@ -36,7 +36,7 @@ def decay(time_ms: Fraction, dt_ms: Fraction) -> Fraction:
 def real(name: str, value: Fraction | float | int) -> Fraction:
     """A setting as an exact rational; a float means its shortest decimal text (0.9 is 9/10)."""
     try:
-        return Fraction(repr(value)) if isinstance(value, float) else Fraction(value)
+        return Fraction(repr(float(value))) if isinstance(value, float) else Fraction(value)
     except (ValueError, TypeError, OverflowError):
         raise SettingError(f"{name} = {value!r} is no number", remedy="give a finite number") from None
 

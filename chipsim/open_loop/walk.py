@@ -63,6 +63,7 @@ class Walk:
         self.count, self.steps, n_pre = inputs.pre.shape
         self.sides = {"pre": (n_pre, 1), "post": (1, inputs.m.shape[2]), "layer": (1, 1)}
         self.sides["syn"] = (n_pre, inputs.m.shape[2])
+        self.stored: dict[tuple[int, str], tuple[np.ndarray, np.ndarray]] = {}  # by step and name
         self.shifts = {p.name: p.raw for p in bound.params if p.kind == "shift"}
         self.params = {p.name: p.raw for p in bound.params}
         self.raw = {r.name: self._full(r, min(max(r.init, r.lo), r.hi)) for r in bound.registers}
@@ -83,7 +84,16 @@ class Walk:
                 self._section(section, t, visit)
             if self.bound.epoch and t % self.bound.epoch == 0:
                 self._section("on_epoch", t, visit)
+            self._store(t)
+        for t in range(self.steps, 0, -1) if self.bound.replays else ():
+            self._section("on_replay", t, visit)
         self._section("on_sample_end", self.steps, visit)
+
+    def _store(self, t: int) -> None:
+        """Keep what the history names at the end of a step; inputs are recorded anyway."""
+        for name in self.bound.history:
+            if name in self.raw:
+                self.stored[t, name] = self.raw[name], self.real[name]
 
     def _section(self, section: str, t: int, visit: Callable[[Event], None]) -> None:
         lines = self.bound.section(section)
@@ -112,6 +122,8 @@ class Walk:
 
     def _value(self, x: Operand, line: BoundLine, t: int, real: bool) -> np.ndarray:
         """An operand as integers or as the twin's numbers."""
+        if line.section == "on_replay" and (t, x.name) in self.stored:
+            return self.stored[t, x.name][real]
         if x.kind == "register":
             return (self.real if real else self.raw)[x.name]
         if x.kind == "input":

@@ -83,6 +83,8 @@ def _above(
         )
     if k.kind == "broadcast":
         return [x.layer for x in circuits if f"k{x.index}_err" == k.source]
+    if k.kind == "pool":
+        return [k.pool]
     if k.kind != "transport":
         return []
     c = connections[k.connection]
