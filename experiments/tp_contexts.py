@@ -13,8 +13,12 @@ and a linear readout of the input's spike counts. For each form and B, and for i
 twin apart, the rate is chosen on validation (first seed) among the same `rates`; then each seed trains once
 and meets the test part once. The output keeps its own rate. State: all that the chip stores but weights and
 tables; updates and operations are counted per learned input.
-EXPECTED
-Seeds: `seeds` of them, from --seed on. Run time: RUNTIME
+Expected (tp_chip, digits, 3 seeds): batch 93 to 94 % at B = 2, 94 to 95 from B = 4 on; classes 95 to 96 at
+every B; held 90; the linear readout 96 (these digits are nearly linear: the marks are held, and batch
+against classes). The class form with one input stores less than a batch of 8 and is 0.8 points better. The
+twin is within 1 point at rates up to 8 times slower (3 below at B = 2): nothing limits its third factor,
+which on the chip meets +-1 in up to a tenth of the cases and thereby survives fast rates.
+Seeds: `seeds` of them, from --seed on. Run time: 4 min, 15 where everything is compiled first.
 Scaled down: digits of 8x8 pixels, one hidden layer, B to 16; the paper has 128 and event data.
 """
 
@@ -52,7 +56,7 @@ class Settings(StudySettings):
 
     batch: tuple[int, ...] = Field((2, 4, 8, 16), description="B of the batch form")
     classes: tuple[int, ...] = Field((1, 2, 4, 8), description="B of the class form")
-    rates: tuple[int, ...] = Field((7, 8, 9, 10, 11), min_length=1, description="rate shifts tried")
+    rates: tuple[int, ...] = Field((7, 8, 9, 10, 11, 12), min_length=1, description="rate shifts tried")
     output_rate: int = Field(8, ge=0, le=16, description="rate shift of the output")
     hidden: tuple[int, ...] = Field((64,), min_length=1, description="hidden layers")
     epochs: int = Field(6, ge=1, le=1000, description="passes over the training part")
