@@ -141,7 +141,8 @@ def _typed(model: type[BaseModel], name: str, text: str, key: str) -> Any:
         try:
             return getattr(_assign(model, name, candidate), name)
         except ValidationError as error:
-            refused = refused or error
+            said = error.errors()[0]["type"] == "value_error"  # by the setting itself, not by its type
+            refused = error if said else refused or error
     raise _refusal(refused, key, text)
 
 
