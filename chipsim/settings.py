@@ -8,14 +8,17 @@ for the register formats where the experiment has a field `formats`.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
-from typing import Any, get_origin
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 
 from chipsim.errors import SettingError, did_you_mean
 from chipsim.fixed import Format
+
+WORDS = re.compile(r"\^\(([\w|]+)\)\$")  # the pattern of a setting that takes one of some words
 
 
 class ExperimentSettings(BaseModel):
@@ -141,8 +144,8 @@ def _typed(model: type[BaseModel], name: str, text: str, key: str) -> Any:
         try:
             return getattr(_assign(model, name, candidate), name)
         except ValidationError as error:
-            said = error.errors()[0]["type"] == "value_error"  # by the setting itself, not by its type
-            refused = error if said else refused or error
+            if refused is None or refused.errors()[0]["type"] == "tuple_type":
+                refused = error  # a list's own refusal says more than "no tuple"
     raise _refusal(refused, key, text)
 
 
@@ -168,6 +171,10 @@ def _by_alias(model: type[BaseModel], values: dict[str, Any]) -> dict[str, Any]:
 def _refusal(error: ValidationError, key: str, text: str | None = None) -> SettingError:
     first = error.errors()[0]
     reason = first["msg"].removeprefix("Value error, ")
+    words = WORDS.fullmatch(str(first.get("ctx", {}).get("pattern", "")))
+    if words:
+        known = words[1].split("|")
+        reason = f"unknown{did_you_mean(str(first['input']), known)}; one of {', '.join(known)}"
     what = f"--set {key}={text}" if text is not None else f"setting {'.'.join(map(str, first['loc'])) or key}"
     got = "" if text is not None else f" (got {first['input']!r})"
     return SettingError(
@@ -175,9 +182,19 @@ def _refusal(error: ValidationError, key: str, text: str | None = None) -> Setti
     )
 
 
+def _takes_none(field: FieldInfo | None) -> bool:
+    return field is None or type(None) in get_args(field.annotation)
+
+
 def restore_settings(model: type[BaseModel], stored: dict[str, Any]) -> BaseModel:
-    """The settings of an earlier run, from its manifest; SettingError where they no longer fit."""
+    """The settings of an earlier run, from its manifest; SettingError where they no longer fit.
+
+    JSON has no infinity, a manifest holds null for it. Only a default may be infinite (make_settings
+    refuses it else), so null where a setting takes no None means that default.
+    """
+    fields = {field.alias or name: field for name, field in model.model_fields.items()}
+    infinite = {key for key, value in stored.items() if value is None and not _takes_none(fields.get(key))}
     try:
-        return model.model_validate(stored)
+        return model.model_validate({key: stored[key] for key in stored if key not in infinite})
     except ValidationError as error:
         raise _refusal(error, "stored") from None

@@ -15,6 +15,7 @@ from pydantic import Field
 from chipsim.data.binning import binned
 from chipsim.data.samples import Recorded
 from chipsim.data.sets.nmnist import SENSOR, load_nmnist
+from chipsim.errors import SettingError
 from chipsim.folds import cut, run_folds
 from chipsim.stacks import StackSettings
 
@@ -50,6 +51,8 @@ class Settings(StackSettings):
 def run(context):
     """All folds."""
     s = context.settings
+    if not all(1 <= k <= s.folds for k in s.only):
+        raise SettingError(f"--set only: folds are numbered 1 to {s.folds}", remedy="leave the others out")
     found = load_nmnist(context.data)
     samples = recorded([found.train, found.test], s)
     folds = cut(samples.labels, s.folds, context.seed, s.held_out)
