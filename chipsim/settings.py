@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
-from typing import Any, get_args, get_origin
+from typing import Any, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from pydantic.fields import FieldInfo
@@ -182,19 +182,9 @@ def _refusal(error: ValidationError, key: str, text: str | None = None) -> Setti
     )
 
 
-def _takes_none(field: FieldInfo | None) -> bool:
-    return field is None or type(None) in get_args(field.annotation)
-
-
 def restore_settings(model: type[BaseModel], stored: dict[str, Any]) -> BaseModel:
-    """The settings of an earlier run, from its manifest; SettingError where they no longer fit.
-
-    JSON has no infinity, a manifest holds null for it. Only a default may be infinite (make_settings
-    refuses it else), so null where a setting takes no None means that default.
-    """
-    fields = {field.alias or name: field for name, field in model.model_fields.items()}
-    infinite = {key for key, value in stored.items() if value is None and not _takes_none(fields.get(key))}
+    """The settings of an earlier run, from its manifest; SettingError where they no longer fit."""
     try:
-        return model.model_validate({key: stored[key] for key in stored if key not in infinite})
+        return model.model_validate(stored)
     except ValidationError as error:
         raise _refusal(error, "stored") from None

@@ -36,9 +36,10 @@ class Settings(StackSettings):
     """The defaults; see `chipsim.stacks.StackSettings` for what each means."""
 
     hidden: tuple[int | str, ...] = (256, 128)
-    epochs: int = Field(10, ge=1)
-    rate: int = Field(9, ge=-16, le=32)
-    rate_steps: tuple[int, ...] = (0, 0, 0, 0, 0, 1, 1, 2, 2, 3)
+    epochs: int = Field(20, ge=1)
+    rate: int = Field(12, ge=-16, le=32)
+    rate_steps: tuple[int, ...] = (0,) * 10 + (1, 1, 1, 1, 2, 2, 2, 3, 3, 3)
+    tau_v_ms: float = 40.0
     steps: int = Field(30, ge=1)
     bin_ms: float = Field(10.0, gt=0)
     folds: int = Field(5, ge=2, le=20)

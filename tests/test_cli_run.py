@@ -198,14 +198,3 @@ def test_an_interrupted_run_says_so_and_ends_with_130(mine, root, number):
     assert child.returncode == 130
     assert b"status interrupted" in told and b"Traceback" not in told
     assert load_run("r", complete=False).status == "interrupted"
-
-
-def test_an_infinite_default_survives_the_manifest():
-    """JSON has no infinity; a run of such settings can still be evaluated."""
-    from chipsim.run_folder import to_json
-    from chipsim.settings import make_settings, restore_settings
-    from chipsim.stacks import StackSettings
-
-    settings = make_settings(StackSettings, ["tau_u_ms=none", "hidden=16C5,8"])
-    assert settings.readout_tau_ms == float("inf") and settings.tau_u_ms is None
-    assert restore_settings(StackSettings, json.loads(to_json(settings))) == settings
