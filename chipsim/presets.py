@@ -35,11 +35,14 @@ def forms(experiment: Path) -> dict[str, dict[str, dict[str, Any]]]:
 
 
 def preset(experiment: Path, rule: str | None, form: str = "") -> dict[str, Any]:
-    """Settings of a rule's form, `form` itself among them; {} where nothing is known of the rule.
+    """Settings of a rule's form, `form` itself among them; {} where nothing is known of the rule, and
+    for an experiment without one.
 
     Raises SettingError for a form that the rule does not have.
     """
-    known = forms(experiment).get(Path(rule).stem if rule else "", {})
+    if rule is None:
+        return {}  # what such an experiment calls a form is its own setting
+    known = forms(experiment).get(Path(rule).stem, {})
     if not form:
         form = next(iter(known), "")
     elif form not in known:
