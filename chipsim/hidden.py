@@ -79,7 +79,9 @@ def grow(
 
 def _pool(net: Network, places: list[str], before: str, found: re.Match) -> None:
     if not places or before.endswith(".pool"):
-        raise SettingError("a pool stands behind nothing to pool", remedy="put it behind a convolution")
+        raise SettingError(
+            f"{found[0]} stands behind nothing to pool", where="hidden", remedy="put it behind a convolution"
+        )
     name = f"{before}.pool"
     net.pool(before, name, int(found["size"]), "or" if found["kind"] == "P" else "average")
     net.unpool(before, name)
@@ -114,6 +116,10 @@ def _conv(
         )
     post = conv_shape(shape, channels, kernel)
     if min(post) < 1:
-        raise SettingError(f"{found[0]} is larger than its map {shape}", where="hidden")
+        raise SettingError(
+            f"{found[0]} is larger than its map {shape}",
+            where="hidden",
+            remedy="take a smaller kernel or pool less",
+        )
     net.lif(name, post, **neuron)
     return net.conv(before, name, kernel, **_spread(kernel * kernel * shape[2], gain), **plastic)

@@ -35,22 +35,19 @@ def forms(experiment: Path) -> dict[str, dict[str, dict[str, Any]]]:
 
 
 def preset(experiment: Path, rule: str | None, form: str = "") -> dict[str, Any]:
-    """Settings of a rule's form, `form` itself among them; {} where nothing is known of the rule, and
-    for an experiment without one.
+    """Settings of a rule's form, `form` itself among them; {} where nothing is known of the rule.
 
-    Raises SettingError for a form that the rule does not have.
+    Without a rule there is no preset. Raises SettingError for a form that the rule does not have.
     """
-    if rule is None:
-        return {}  # what such an experiment calls a form is its own setting
-    known = forms(experiment).get(Path(rule).stem, {})
+    known = forms(experiment).get(Path(rule).stem, {}) if rule else {}
     if not form:
         form = next(iter(known), "")
-    elif form not in known:
-        listed = ", ".join(known) or "none"
+    elif rule and form not in known:
+        name, listed = Path(rule).stem, ", ".join(known)
         raise SettingError(
-            f"rule '{rule}' has no form '{form}'{did_you_mean(form, known)}",
-            where=str(experiment.with_suffix(".toml")),
-            remedy=f"forms: {listed}",
+            f"--set form={form}: experiment '{experiment.stem}' has no such form of rule '{name}'"
+            f"{did_you_mean(form, known)}",
+            remedy=f"its forms: {listed}" if known else "leave form away: there is none of this rule",
         )
     none = {key: None for key, value in known.get(form, {}).items() if value == "none"}
     return {"form": form, **known[form], **none} if known else {}

@@ -8,6 +8,7 @@ for the register formats where the experiment has a field `formats`.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 from typing import Any, get_origin
 
@@ -16,6 +17,8 @@ from pydantic.fields import FieldInfo
 
 from chipsim.errors import SettingError, did_you_mean
 from chipsim.fixed import Format
+
+WORDS = re.compile(r"\^\(([\w|]+)\)\$")  # the pattern of a setting that takes one of some words
 
 
 class ExperimentSettings(BaseModel):
@@ -141,7 +144,8 @@ def _typed(model: type[BaseModel], name: str, text: str, key: str) -> Any:
         try:
             return getattr(_assign(model, name, candidate), name)
         except ValidationError as error:
-            refused = refused or error
+            if refused is None or refused.errors()[0]["type"] == "tuple_type":
+                refused = error  # a list's own refusal says more than "no tuple"
     raise _refusal(refused, key, text)
 
 
@@ -167,6 +171,10 @@ def _by_alias(model: type[BaseModel], values: dict[str, Any]) -> dict[str, Any]:
 def _refusal(error: ValidationError, key: str, text: str | None = None) -> SettingError:
     first = error.errors()[0]
     reason = first["msg"].removeprefix("Value error, ")
+    words = WORDS.fullmatch(str(first.get("ctx", {}).get("pattern", "")))
+    if words:
+        known = words[1].split("|")
+        reason = f"unknown{did_you_mean(str(first['input']), known)}; one of {', '.join(known)}"
     what = f"--set {key}={text}" if text is not None else f"setting {'.'.join(map(str, first['loc'])) or key}"
     got = "" if text is not None else f" (got {first['input']!r})"
     return SettingError(

@@ -31,8 +31,9 @@ def paired(a: Sequence[float], b: Sequence[float], scale: float = 100.0) -> str:
 
 
 def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
-    """A Markdown table; the first row's keys are its head, missing values stand as `-`."""
-    head = list(rows[0])
+    """A Markdown table; all keys in the order of their first row are its head, missing values stand
+    as `-`."""
+    head = list(dict.fromkeys(key for row in rows for key in row))
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     lines += ["| " + " | ".join(_text(row.get(key)) for key in head) + " |" for row in rows]
     return "\n".join(lines) + "\n"

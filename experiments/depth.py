@@ -133,7 +133,11 @@ def _parts(context, seed) -> Parts:
     if s.data == "digits":
         images = split_three(digits(), seed)
     elif context.data is None:
-        raise DataError("depth needs the MNIST files", where="--data", remedy="or --set data=digits")
+        raise DataError(
+            "depth needs the four MNIST files",
+            where="--data",
+            remedy="give --data DIR with them (or DIR/mnist), or --set data=digits, which are built in",
+        )
     else:
         images = hold_out(*load_idx_folder(context.data), seed)
         images = Parts(images.train.take(np.arange(s.limit)), images.validation, images.test)

@@ -6,7 +6,8 @@ Compared: nothing; with one recording of a class there is no accuracy to claim. 
 a 128x128 sensor fit, what a convolutional network does with them per recording (operations of inference
 and learning, error pathway apart), and how fast. The whole set in its published form is read by
 `chipsim.data.sets.dvs_gesture`.
-Expected: 32x32 maps after downsampling by 4, 50 steps of 29 ms; about 13 million operations a recording learned from.
+Expected: 32x32 maps after downsampling by 4, 50 steps of 29 ms; about 13 million operations a recording
+learned from.
 Seeds: --seed chooses weights and draws. Run time: about 1 min, most of it compiling.
 Scaled down: ten recordings instead of 1,464, 32x32 pixels, two convolutions.
 """

@@ -13,10 +13,12 @@ Compared: every rule form of memory_and_macs.toml on one network, `samples` trai
             evaluated updates, tag writes, additions and multiplications that our counters found
 Each row says in words where the two differ; `evaluated` is the share of synapses that an update instant
 reached: event-driven learning skips silent axons and neurons without an error, which no formula knows.
-Expected (digits, 64-256-128, 20 steps, untrained at first): learning adds 1 to 3 times the bits of the design
-estimate, mostly psi, delta and the third factor in registers and the table of exponentials; counted
-operations are 10 to 60 % of the dense formula, fewest for rules that read the present spike.
-Seeds: one (--seed); the run is short and nothing is drawn from it but counts. Run time: 1 min, 5 to 10 where
+Expected (digits, 64-256-128, 20 steps, from drawn weights on): learning adds 0.5 to 1.7 times the bits of the
+design estimate (psi, delta and the third factor wait in registers, traces are narrower), BELL 9 times (an
+accumulator per synapse), the class form of TP 3 times (11 contexts). Of the dense formula's operations 9
+to 30 % are evaluated with an update in every step, 20 to 45 % with one per sample; rules that write a tag
+per synapse in every step reach 60 to 70 %.
+Seeds: one (--seed); the run is short and nothing is drawn from it but counts. Run time: 2 min, 5 where
 everything is compiled first.
 Scaled down: digits, 64-256-128 (MNIST with `--set data=mnist --data DIR`); accuracy plays no part.
 """

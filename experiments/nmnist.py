@@ -15,6 +15,7 @@ from pydantic import Field
 from chipsim.data.binning import binned
 from chipsim.data.samples import Recorded
 from chipsim.data.sets.nmnist import SENSOR, load_nmnist
+from chipsim.errors import SettingError
 from chipsim.folds import cut, run_folds
 from chipsim.stacks import StackSettings
 
@@ -35,9 +36,10 @@ class Settings(StackSettings):
     """The defaults; see `chipsim.stacks.StackSettings` for what each means."""
 
     hidden: tuple[int | str, ...] = (256, 128)
-    epochs: int = Field(10, ge=1)
-    rate: int = Field(9, ge=-16, le=32)
-    rate_steps: tuple[int, ...] = (0, 0, 0, 0, 0, 1, 1, 2, 2, 3)
+    epochs: int = Field(20, ge=1)
+    rate: int = Field(12, ge=-16, le=32)
+    rate_steps: tuple[int, ...] = (0,) * 10 + (1, 1, 1, 1, 2, 2, 2, 3, 3, 3)
+    tau_v_ms: float = 40.0
     steps: int = Field(30, ge=1)
     bin_ms: float = Field(10.0, gt=0)
     folds: int = Field(5, ge=2, le=20)
@@ -50,6 +52,8 @@ class Settings(StackSettings):
 def run(context):
     """All folds."""
     s = context.settings
+    if not all(1 <= k <= s.folds for k in s.only):
+        raise SettingError(f"--set only: folds are numbered 1 to {s.folds}", remedy="leave the others out")
     found = load_nmnist(context.data)
     samples = recorded([found.train, found.test], s)
     folds = cut(samples.labels, s.folds, context.seed, s.held_out)

@@ -16,7 +16,7 @@ that was interrupted. Scaled down: at most 5 epochs, one static image set as spi
 from pydantic import Field
 
 from chipsim.cells import Cell, run_cells
-from chipsim.errors import SettingError
+from chipsim.errors import SettingError, did_you_mean
 from chipsim.library import find
 from chipsim.presets import forms
 from chipsim.settings import ExperimentSettings
@@ -48,10 +48,19 @@ def run(context):
     """All cells, then the table."""
     s = context.settings
     known = {rule: f for rule, f in forms(find("experiment", s.experiment)).items() if s.form in f}
+    if not known:
+        raise SettingError(
+            f"experiment '{s.experiment}' has no {s.form} form of any rule",
+            remedy=f"give a table [RULE.{s.form}] in {s.experiment}.toml beside it, or another form",
+        )
     chosen = s.rules or tuple(known)
     for rule in chosen:
         if rule not in known:
-            raise SettingError(f"rule '{rule}' has no {s.form} form", remedy=f"rules: {', '.join(known)}")
+            raise SettingError(
+                f"experiment '{s.experiment}' has no {s.form} form of rule '{rule}'"
+                f"{did_you_mean(rule, known)}",
+                remedy=f"rules with one: {', '.join(known)}",
+            )
     cells = {(r, b, k): _cell(context, r, b, k) for r in chosen for b in s.bits for k in range(s.seeds)}
     done = run_cells(context, list(cells.values()), workers=s.workers, reuse=s.reuse)
     found = {key: done[cell] for key, cell in cells.items()}
@@ -81,9 +90,11 @@ def _row(rule, label, s, found):
     row = {"rule": rule, "form": f"{s.form}: {label}" if label else s.form, "twin": spread(twins)}
     row |= {f"{bits} bits": spread(tests(bits)) for bits in s.bits}
     row[f"{first} bits - twin"] = paired(ours, twins) if len(ours) == len(twins) else "-"
+    failed = [c["error"] for (r, *_), c in found.items() if r == rule and "error" in c]
+    row |= {"failed cells": f"{len(failed)}: {failed[0]}"} if failed else {}
     cell = found[rule, first, 0]
     if "error" in cell:
-        return row | {"learned: ops": cell["error"]}
+        return row
     sample, bits = cell["per_sample"], cell["per_sample"]["memory_bits"]
     row |= {f"learned: {p}": round(sample["learned"][p]) for p in PURPOSES}
     row["one inference"] = round(sum(sample["tested"].values()))

@@ -9,12 +9,16 @@ Compared, all having seen the same samples as often:
     classes  B inputs and one label of each class in flight: 10 + B contexts, targets are the labels (the
              chip form)
     held     classes with B = 1 at the slowest rate there is: the hidden layers stay as drawn
-and a linear readout of the input's spike counts. For each form and B the rate is chosen on validation
-(first seed) among the same `rates`; then each seed trains once and meets the test part once. The output
-keeps its own rate. Bits: all that the chip stores but weights and tables; updates and operations are
-counted per learned input.
-EXPECTED
-Seeds: `seeds` of them, from --seed on. Run time: RUNTIME
+and a linear readout of the input's spike counts. For each form and B, and for integer network and float
+twin apart, the rate is chosen on validation (first seed) among the same `rates`; then each seed trains once
+and meets the test part once. The output keeps its own rate. State: all that the chip stores but weights and
+tables; updates and operations are counted per learned input.
+Expected (tp_chip, digits, 3 seeds): batch 93 to 94 % at B = 2, 94 to 95 from B = 4 on; classes 95 to 96 at
+every B; held 90; the linear readout 96 (these digits are nearly linear: the marks are held, and batch
+against classes). The class form with one input stores less than a batch of 8 and is 0.8 points better. The
+twin is within 1 point at rates up to 8 times slower (3 below at B = 2): nothing limits its third factor,
+which on the chip meets +-1 in up to a tenth of the cases and thereby survives fast rates.
+Seeds: `seeds` of them, from --seed on. Run time: 4 min, 15 where everything is compiled first.
 Scaled down: digits of 8x8 pixels, one hidden layer, B to 16; the paper has 128 and event data.
 """
 
@@ -52,7 +56,7 @@ class Settings(StudySettings):
 
     batch: tuple[int, ...] = Field((2, 4, 8, 16), description="B of the batch form")
     classes: tuple[int, ...] = Field((1, 2, 4, 8), description="B of the class form")
-    rates: tuple[int, ...] = Field((6, 7, 8, 9, 10), min_length=1, description="rate shifts tried")
+    rates: tuple[int, ...] = Field((7, 8, 9, 10, 11, 12), min_length=1, description="rate shifts tried")
     output_rate: int = Field(8, ge=0, le=16, description="rate shift of the output")
     hidden: tuple[int, ...] = Field((64,), min_length=1, description="hidden layers")
     epochs: int = Field(6, ge=1, le=1000, description="passes over the training part")
@@ -66,7 +70,7 @@ class Found:
 
     form: str
     inputs: int
-    trials: dict = field(default_factory=dict)
+    trials: dict = field(default_factory=lambda: {"test": {}, "twin": {}})  # network -> rate -> validation
     test: list = field(default_factory=list)
     twin: list = field(default_factory=list)
     costs: dict = field(default_factory=dict)
@@ -76,10 +80,10 @@ class Found:
         """As it stands in tables."""
         return f"{self.form}, B = {self.inputs}"
 
-    @property
-    def rate(self) -> int:
-        """The best shift on validation; of equal ones the smallest step."""
-        return max(self.trials, key=lambda r: (self.trials[r], r))
+    def rate(self, network: str = "test") -> int:
+        """A network's best shift on validation; of equal ones the smallest step."""
+        tried = self.trials[network]
+        return max(tried, key=lambda r: (tried[r], r))
 
 
 def run(context: Context) -> dict:
@@ -88,7 +92,7 @@ def run(context: Context) -> dict:
     cells = [Found("batch", b) for b in s.batch] + [Found("classes", b) for b in s.classes]
     if len({x.name for x in cells}) < len(cells) or min((*s.batch, 2)) < 2 or min((*s.classes, 1)) < 1:
         raise SettingError(
-            f"batch={s.batch}, classes={s.classes}",
+            f"batch={s.batch}, classes={s.classes}: a B that stands there twice or is too small",
             remedy="give different B, of 2 and more in the batch form, of 1 and more in the class form",
         )
     cells.append(Found(HELD, 1))
@@ -118,28 +122,35 @@ def _trials(context: Context, choice: Choice, parts: Parts, cell: Found) -> None
     """Every rate once, scored on validation."""
     s = context.settings
     for rate in (SLOWEST - max(s.rate_steps),) if cell.form == HELD else s.rates:
-        mine = own(context, cell, rate)
-        sim = calibrated(mine, choice, parts)
-        learned(context, sim, mine, parts, f"{cell.name}: rate {rate}")
-        cell.trials[rate] = score(sim, parts, names=("validation",))["validation"]
-        context.out.metric(form=cell.form, inputs=cell.inputs, rate=rate, validation=cell.trials[rate])
+        for name in ("test", "twin")[: 1 + s.twin]:
+            sim = _trained(context, choice, parts, cell, rate, name)
+            cell.trials[name][rate] = score(sim, parts, names=("validation",))["validation"]
+        now = {f"validation of {name}": tried[rate] for name, tried in cell.trials.items() if tried}
+        context.out.metric(form=cell.form, inputs=cell.inputs, rate=rate, **now)
+
+
+def _trained(context, choice: Choice, parts: Parts, cell: Found, rate: int, name: str) -> Simulator:
+    """The integer network (`test`) or the float twin after all epochs at a rate."""
+    mine = own(context, cell, rate)
+    sim = calibrated(mine, choice, parts)
+    sim = twin_of(sim) if name == "twin" else sim
+    label = "float twin" if name == "twin" else "integer"
+    learned(context, sim, mine, parts, f"seed {choice.seed}: {cell.name}, {label}, rate {rate}")
+    return sim
 
 
 def _seed(context: Context, choice: Choice, parts: Parts, cell: Found, sims: dict) -> None:
-    """One seed at the chosen rate, integer and twin; the test part is read here."""
-    mine = own(context, cell, cell.rate)
-    start = calibrated(mine, choice, parts)
-    pair = {"test": start} | ({"twin": twin_of(start)} if mine.twin else {})
-    for name, sim in pair.items():
-        label = f"seed {choice.seed}: {cell.name}, {'float twin' if name == 'twin' else 'integer'}"
-        learned(context, sim, mine, parts, label)
-        getattr(cell, name).append(score(sim, parts, names=("test",))["test"])
-    now = {name: getattr(cell, name)[-1] for name in pair}
+    """One seed of each network at its chosen rate; the test part is read here."""
+    now = {}
+    for name in ("test", "twin")[: 1 + context.settings.twin]:
+        sim = _trained(context, choice, parts, cell, cell.rate(name), name)
+        now[name] = score(sim, parts, names=("test",))["test"]
+        getattr(cell, name).append(now[name])
+        if name == "test" and not cell.costs:
+            shown = len(parts.train) // cell.inputs * cell.inputs * context.settings.epochs
+            cell.costs = costs(sim, shown)
+            sims[cell.name] = sim
     context.out.metric(form=cell.form, inputs=cell.inputs, seed=choice.seed, **now)
-    if not cell.costs:
-        shown = len(parts.train) // cell.inputs * cell.inputs * mine.epochs
-        cell.costs = costs(start, shown)
-        sims[cell.name] = start
 
 
 def costs(sim: Simulator, samples: int) -> dict[str, float]:
@@ -169,7 +180,7 @@ def _told(context: Context, cells: list[Found], linear: list[float], sims: dict)
     s = context.settings
     held = cells[-1]
     rows = [_row(x, s, held) for x in cells] + [{"form": LINEAR, "test": spread(linear)}]
-    values = {x.name: vars(x) | {"rate": x.rate} for x in cells} | {LINEAR: linear}
+    values = {x.name: vars(x) | {"rate": x.rate()} for x in cells} | {LINEAR: linear}
     text = store(context.out.path, "tp_contexts", rows, values)
     figure = draw(
         {form: {x.inputs: x.test for x in cells if x.form == form} for form in FORMS},
@@ -177,7 +188,7 @@ def _told(context: Context, cells: list[Found], linear: list[float], sims: dict)
         levels={LINEAR: float(np.mean(linear)), "hidden layers held": float(np.mean(held.test))},
     )
     save(figure, context.out.figure("tp_contexts.png"))
-    best = max(cells[:-1] or cells, key=lambda x: max(x.trials.values()))
+    best = max(cells[:-1] or cells, key=lambda x: max(x.trials["test"].values()))
     return {
         **outcome(context, sims),
         "accuracy": {
@@ -190,15 +201,21 @@ def _told(context: Context, cells: list[Found], linear: list[float], sims: dict)
 
 
 def _row(x: Found, s: Settings, held: Found) -> dict:
-    edge = len(x.trials) > 1 and x.rate in (min(s.rates), max(s.rates))
     row = {
         "form": x.form,
         "B": x.inputs,
-        "rate shift": f"{x.rate}, at the edge" if edge else str(x.rate),
-        "validation": spread([x.trials[x.rate]]),
+        "rate shift": _rate(x, s, "test"),
+        "validation": spread([x.trials["test"][x.rate()]]),
         "test": spread(x.test),
     }
     if s.twin:
-        row |= {"twin": spread(x.twin), "integer - twin": paired(x.test, x.twin)}
+        row |= {"twin's rate shift": _rate(x, s, "twin"), "twin": spread(x.twin)}
+        row["integer - twin"] = paired(x.test, x.twin)
     row["above held"] = paired(x.test, held.test) if held is not x else "-"
     return row | x.costs
+
+
+def _rate(x: Found, s: Settings, network: str) -> str:
+    rate = x.rate(network)
+    edge = len(x.trials[network]) > 1 and rate in (min(s.rates), max(s.rates))
+    return f"{rate}, at the edge" if edge else str(rate)

@@ -45,7 +45,8 @@ def runs() -> list[Path]:
         (["--set", "q.format=u7.4"], ["rule decolle has no register 'q'"]),
         (["--set", "weight.bits=9"], ["pixels->hidden1 on chip loihi2: weights of 9 bits", "7, 8"]),
         (["--set", "hidden="], ["the network has no neurons"]),
-        (["--set", "hidden=0"], ["layer 'hidden1': size 0"]),
+        (["--set", "hidden=0"], ["--set hidden=0: a layer has 1 neuron or more"]),
+        (["--set", "hidden=16C"], ["--set hidden=16C: '16C' is no layer; write 256, 16C5"]),
         (["--rule", "r_stdp"], ["does not fit experiment 'digits'", "r_stdp_cue"]),
         (["--chip", "loihi1"], ["on chip loihi1: "]),
     ],
@@ -243,6 +244,38 @@ def test_ctrl_c_while_kernels_compile(here, root):
 def test_ctrl_c_while_it_trains(here, root):
     interrupted(root, here, b"chip     epoch   2", 0.3, *TINY[2:], *ALONE, "--set", "epochs=10000")
     assert (here / "r" / "metrics.jsonl").read_text().count("\n") >= 2  # what was done so far is kept
+
+
+IN_A_CALLBACK = '''"""Is interrupted where Python drops exceptions: in a function called from C."""
+
+import ctypes
+import os
+import signal
+import time
+
+from chipsim.settings import ExperimentSettings
+
+RULES = ()
+CHIPS = ("ideal",)
+
+
+class Settings(ExperimentSettings):
+    pass
+
+
+def run(context):
+    ctypes.CFUNCTYPE(None)(lambda: os.kill(os.getpid(), signal.SIGINT))()
+    for _ in range(2000):
+        time.sleep(0.01)
+    return {}
+'''
+
+
+def test_ctrl_c_in_a_callback_is_not_lost(chipsim, here):
+    (here / "mine.py").write_text(IN_A_CALLBACK)
+    done = chipsim("run", "./mine.py", "--out", "r")
+    assert done.status == 130 and "status interrupted" in done.err and "Traceback" not in done.err
+    assert json.loads((here / "r" / "manifest.json").read_text())["status"] == "interrupted"
 
 
 # ---------------------------------------------------------------- a run's weights again

@@ -51,8 +51,8 @@ def test_both_forms_beat_hidden_layers_that_are_held(chipsim):
         test["batch", 4] > 30 and test["classes", 1] > 30 and test["linear readout of the input", None] > 70
     )
     values = json.loads(Path("one/tp_contexts.json").read_text())["values"]
-    assert list(values["batch, B = 4"]["trials"]) == ["8", "9"]
-    assert list(values["held, B = 1"]["trials"]) == ["18"]  # later epochs are 2 slower, to 20
+    assert list(values["batch, B = 4"]["trials"]["test"]) == ["8", "9"]
+    assert list(values["held, B = 1"]["trials"]["test"]) == ["18"]  # later epochs are 2 slower, to 20
     assert Path("one/figures/tp_contexts.png").stat().st_size > 10_000
 
 

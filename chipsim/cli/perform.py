@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import _thread
 import gc
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -185,13 +187,22 @@ def _identity(
 def _stoppable() -> Iterator[None]:
     """SIGINT and a polite SIGTERM end the run as KeyboardInterrupt, also where a script that started
     this process in the background has set SIGINT to be ignored."""
+    told = sys.unraisablehook
 
     def stop(number: int, frame: object) -> None:
         raise KeyboardInterrupt
 
+    def again(lost: Any) -> None:  # Python drops what is raised in a callback of the compiler
+        if lost.exc_type is KeyboardInterrupt:
+            threading.Timer(0.02, _thread.interrupt_main).start()
+        else:
+            told(lost)
+
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    sys.unraisablehook = again
     try:
         yield
     finally:
+        sys.unraisablehook = told
         for number, handler in before.items():
             signal.signal(number, handler)

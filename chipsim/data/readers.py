@@ -55,7 +55,8 @@ def read_recording(path: str | Path, sensor: Sensor | None = None) -> Recording:
     """
     path = Path(path)
     if not path.is_file():
-        raise DataError("no such file" if not path.exists() else "not a regular file", where=str(path))
+        what = "no such file" if not path.exists() else "not a regular file"
+        raise DataError(what, where=str(path), remedy="name one recording")
     suffix = path.suffix.lower()
     if suffix in REFUSED:
         raise DataError(

@@ -121,14 +121,14 @@ FORMULAS = {
         "P, Q per axon, R per neuron", lambda s: 2 * s.axons + s.neurons,
         0, always(24), always(20), lambda s: 8 * s.each,
         once, always(0), lambda s: (s.steps + s.learned) * s.each,
-        "a and b of 7 bits instead of 12, no refractory trace R; delta is a temp; " + PSI,
+        "no refractory trace R, delta is a temp; the chip form has traces of 7 bits instead of 12; " + PSI,
         SPARSE + "; the readout adds on spikes",
     ),
     "ell": Formula(
         "none: the present spike", always(0),
         0, always(0), always(8), classifier,
         once, always(0), taught,
-        "delta and third factor both stand in registers; " + PSI,
+        "delta and third factor both stand in registers; the chip form adds a trace per axon; " + PSI,
         SPARSE + "; the classifier adds on spikes",
     ),
     "fell_exact": Formula(
@@ -161,14 +161,16 @@ FORMULAS = {
         lambda s: 32 * s.inputs**2 * len(s.layers) + 8 * s.classes * s.layers[0][1] + output(s),
         lambda s: s.learned * (s.synapses + s.upper), always(0),
         lambda s: s.learned * s.inputs * (3 * s.neurons + s.axons) + (s.steps + 2 * s.learned) * s.top,
-        "targets in flight are the classes in the class form, the inputs in the batch form; " + PSI,
+        "targets in flight are the classes in the class form, the inputs in the batch form; the "
+        "chip form adds a trace per axon and context; delta and third factor stand in registers; " + PSI,
         SPARSE + "; one exact sum per pair of contexts instead of a float matrix product",
     ),
     "dalton": Formula(
         "none: transposed read of the next layer", always(0),
         0, always(0), always(24), lambda s: 8 * s.top,
         once, always(0), lambda s: s.learned * (s.upper + s.top) + s.steps * s.top,
-        "the 16-bit current c is neuron state here; delta and third factor both stand in registers; " + PSI,
+        "the 16-bit current c is neuron state here; delta and third factor both stand in registers; the chip "
+        "form adds a trace per axon; " + PSI,
         SPARSE + "; the transposed read skips neurons without delta",
     ),
     "dalton_copy": Formula(

@@ -38,7 +38,8 @@ class Update:
         if kind == "error" and (rate := _share(number)) is not None:
             return cls("error", 1, burn_in, rate)
         raise SettingError(
-            f"update '{text}'", remedy="use step, end, every:K (K >= 1), or error:RATE (0.002 to 0.998)"
+            f"update '{text}' is no update instant",
+            remedy="use step, end, every:K (K >= 1), or error:RATE (0.002 to 0.998)",
         )
 
     def due(self, step: int, last: bool) -> bool:

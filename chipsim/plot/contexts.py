@@ -33,15 +33,16 @@ def contexts(
         for ax, x in ((left, own), (right, [kbit[form][b] for b in own])):
             if own:
                 ax.errorbar(x, [v.mean() for v in values], yerr=bars, **look)
-    for name, level in (levels or {}).items():
+    for k, (name, level) in enumerate((levels or {}).items()):
         for ax in (left, right):
-            ax.axhline(100 * level, color=INK, ls=":", lw=1.2, label=name)
+            ax.axhline(100 * level, color=INK, ls=(0, (1 + 2 * k, 2)), lw=1.2, label=name)
     every = sorted({b for rows in accuracy.values() for b in rows})
     left.set(xlabel="inputs in flight, B", ylabel="test accuracy (%)", xscale="log")
     left.set_xticks(every, [str(b) for b in every], minor=False)
     left.set_xticks([], minor=True)
-    right.set(xlabel="state beside weights and tables (kbit)", xscale="log")
+    right.set(xlabel="state beside weights and tables (kbit)")
+    right.set_xlim(left=0)
     for ax in (left, right):
         ax.grid(axis="y")
-    left.legend(loc="lower right")
+    right.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.4)
     return figure
