@@ -35,7 +35,7 @@ class Stack:
         """An integrator of `classes` neurons whose weights learn by the rule `delta` from its own
         error; returns the connection's name."""
         s = self.settings
-        self.net.integrator(name, self.classes, tau_v_ms=s.readout_tau_ms)
+        self.net.integrator(name, self.classes, tau_v_ms=s.readout_tau)
         connection = self.net.connect(
             below,
             name,
@@ -66,7 +66,7 @@ class Stack:
 
 def readout_settings(settings: Any) -> dict:
     """Parameters of the rule `delta`; its trace counts or decays with the readout."""
-    tau = settings.readout_tau_ms
+    tau = settings.readout_tau
     return {"params": {"k_x": 1.0 if np.isinf(tau) else float(np.exp(-1.0 / tau))}}
 
 
