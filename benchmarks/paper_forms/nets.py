@@ -59,8 +59,9 @@ class Ell(Net):
         self.v, self.count = self.wide(n), [self.zeros(n, 10) for _ in self.names]
         self.m = [self.zeros(n, 10) for _ in self.names]
         self.before = [self.w[up].shape[1] for up in self.up]
-        pairs = zip(self.before, self.s.hidden, strict=True)
-        self.e = [[self.zeros(n, a), self.zeros(n, b)] for a, b in pairs]
+        self.e = [
+            [self.zeros(n, a), self.zeros(n, b)] for a, b in zip(self.before, self.s.hidden, strict=True)
+        ]
         self.losses = 0
         if learning and self.form == "fell_exact":
             self.e = [[torch.zeros_like(self.w[x]) for x in (up, f"{h}->{h}.classifier")]
