@@ -58,10 +58,9 @@ class Ell(Net):
     def reset(self, n: int, learning: bool) -> None:
         self.v, self.count = self.wide(n), [self.zeros(n, 10) for _ in self.names]
         self.m = [self.zeros(n, 10) for _ in self.names]
-        self.before = [self.w[up].shape[1] for up in self.up]
-        self.e = [
-            [self.zeros(n, a), self.zeros(n, b)] for a, b in zip(self.before, self.s.hidden, strict=True)
-        ]
+        before = [self.w[up].shape[1] for up in self.up]
+        pairs = zip(before, self.s.hidden, strict=True)
+        self.e = [[self.zeros(n, a), self.zeros(n, b)] for a, b in pairs]
         self.losses = 0
         if learning and self.form == "fell_exact":
             self.e = [[torch.zeros_like(self.w[x]) for x in (up, f"{h}->{h}.classifier")]
@@ -211,11 +210,8 @@ class STllr(Net):
         self.out, self.counted = self.zeros(n, 10), self.zeros(n, self.s.hidden[-1])
 
     def step(self, x: torch.Tensor, y: torch.Tensor | None) -> None:
-        c, theta, k_out = (
-            self.CONSTANTS | self.s.params,
-            self.s.threshold,
-            math.exp(-1 / self.s.readout_tau_ms),
-        )
+        c, theta = self.CONSTANTS | self.s.params, self.s.threshold
+        k_out = math.exp(-1 / self.s.readout_tau_ms)
         pre = []
         for k, up in enumerate(self.up):
             pre.append(x)
