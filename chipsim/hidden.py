@@ -48,12 +48,15 @@ def grow(
     plastic: dict,
     *,
     gain: float = 1.0,
+    input_gain: float = 1.0,
     delays: tuple[int, ...] = (0,),
+    delay: int = 0,
 ) -> Grown:
     """Add the layers above `source`.
 
     neuron   options of every spiking layer
-    plastic  rule and settings of every connection between them; the first one may have several delays
+    plastic  rule and settings of every connection between them; the first one may have several delays,
+             and drawn weights of gain * input_gain
     """
     before, places, inward = source, [], []
     for spec in specs:
@@ -62,12 +65,13 @@ def grow(
             _pool(net, places, before, found)
             before = places[-1]
             continue
-        name = f"hidden{len(places) + 1}"
+        name, own = f"hidden{len(places) + 1}", gain * (input_gain if before == source else 1)
         if found["dense"]:
             net.lif(name, int(spec), **neuron)
-            inward.append(_dense(net, before, name, plastic, gain, delays if before == source else (0,)))
+            late = delays if before == source else (delay,)
+            inward.append(_dense(net, before, name, plastic, own, late))
         else:
-            inward.append(_conv(net, before, name, found, neuron, plastic, gain))
+            inward.append(_conv(net, before, name, found, neuron, plastic, own))
         places.append(name)
         before = name
     return Grown(tuple(places), tuple(inward))
@@ -92,7 +96,8 @@ def _spread(fan_in: int, gain: float) -> dict[str, float]:
 def _dense(net: Network, before: str, name: str, plastic: dict, gain: float, delays: tuple) -> str:
     """One connection per delay; returns the first one's name."""
     drawn = _spread(net.layer(before).size * len(delays), gain)
-    names = [f"{before}->{name}" + f" after {delay}" * (delay > 0) for delay in delays]
+    more = len(delays) > 1
+    names = [f"{before}->{name}" + f" after {delay}" * (more and delay > 0) for delay in delays]
     for connection, delay in zip(names, delays, strict=True):
         net.connect(before, name, name=connection, delay=delay, **drawn, **plastic)
     return names[0]

@@ -7,6 +7,7 @@ compares many rules can build, train and score each of them with the same few ca
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -45,21 +46,25 @@ class StackSettings(ExperimentSettings):
     error: str = "softmax"
     update: str = "end"
     burn_in: int = Field(0, ge=0)
-    tau_v_ms: float = Field(10.0, gt=0)
+    tau_v_ms: float | None = Field(10.0, gt=0, description="none: no leak")
     tau_u_ms: float | None = Field(2.0, gt=0)
+    threshold: float = Field(1.0, gt=0)
     reset: str = "soft"
     rectify: bool = False
     activity: float | None = Field(2.0, gt=0, description="spikes per neuron and sample to start with")
     spread: float | None = Field(None, gt=0, description="distance of readout potentials to start with")
     homeostasis: float = Field(0.0, ge=0, description="threshold rise per spike above `activity`")
     delays: tuple[int, ...] = Field((0,), min_length=1, description="of the input, one connection each")
+    delay: int = Field(0, ge=0, description="of the connections above the first")
     gain: float = Field(1.0, gt=0, description="scale of the drawn weights")
+    input_gain: float = Field(1.0, gt=0, description="times gain, for the input's connection")
     circuit: str | None = Field(None, description="third factor; default: the rule's own")
     classifier: str = Field("integrator", pattern="^(integrator|lif|charge)$")
     classifier_tau_ms: float | None = Field(None, gt=0)
     published: str = Field("delta", description="register that carries the signal downwards")
     hold: bool = Field(False, description="a replay uses the sample's final error in every step")
-    readout_tau_ms: float | None = Field(None, gt=0, description="none: no leak")
+    readout_tau_ms: float = Field(float("inf"), gt=0)
+    logit_scale: float | None = Field(None, gt=0, description="of every error; none: calibrated")
     readout_range: float = Field(1.0, gt=0, description="weight range of trained readouts, a power of two")
     signal_shift: int = Field(0, ge=-8, le=8)
     copy_every: int = Field(0, ge=0, description="transport: refresh a stored copy every k updates")
@@ -74,11 +79,6 @@ class StackSettings(ExperimentSettings):
     @classmethod
     def _hidden(cls, hidden: tuple) -> tuple:
         return tuple(parse(x) for x in hidden)
-
-    @property
-    def readout_tau(self) -> float:
-        """Time constant of readouts in ms, infinite without a leak (which JSON cannot hold)."""
-        return float("inf") if self.readout_tau_ms is None else self.readout_tau_ms
 
     @property
     def schedule(self) -> Schedule:
@@ -124,11 +124,11 @@ def build(
     net = Network(dt_ms=1.0)
     net.source("pixels", n_in, payload_bits=payload_bits, shape=shape)
     up = (s.homeostasis, s.activity or 2.0) if s.homeostasis else None
-    neuron = {"tau_v_ms": s.tau_v_ms, "tau_u_ms": s.tau_u_ms, "reset": s.reset, "rectify": s.rectify}
+    neuron = {"tau_v_ms": s.tau_v_ms or inf, "tau_u_ms": s.tau_u_ms, "threshold": s.threshold}
+    neuron |= {"reset": s.reset, "rectify": s.rectify}
     plastic = {"rule": rule, "settings": own_use(s, rule)}
-    grown = grow(
-        net, s.hidden, "pixels", {**neuron, "homeostasis": up}, plastic, gain=s.gain, delays=s.delays
-    )
+    drawn = {"gain": s.gain, "input_gain": s.input_gain, "delays": s.delays, "delay": s.delay}
+    grown = grow(net, s.hidden, "pixels", {**neuron, "homeostasis": up}, plastic, **drawn)
     circuit = s.circuit or load_rule(rule).circuit or "readout"
     wire(circuit, Stack(net, grown.places, grown.inward, classes, rule, own_use(s, rule), s))
     return net
@@ -184,7 +184,7 @@ def trace_constants(s: StackSettings, rule: str) -> dict[str, float]:
         return {}
     fast = s.tau_u_ms
     return {
-        "k_a": float(np.exp(-1.0 / s.tau_v_ms)),
+        "k_a": float(np.exp(-1.0 / (s.tau_v_ms or inf))),
         "k_b": float(np.exp(-1.0 / fast)) if fast else 0.1,
     }
 
@@ -199,13 +199,14 @@ def voters(sim: Simulator) -> tuple[str, ...]:
 
 def calibrate(sim: Simulator, s: StackSettings, samples: Samples) -> dict[str, dict[str, int]]:
     """Thresholds and logit shifts from the first training samples; with activity = none the thresholds
-    stay as described."""
+    stay as described, with a logit_scale the shifts do."""
     index = first(samples)
     few, found = samples.events(index), {}
     if s.activity is not None:
         found["thresholds"] = calibrate_thresholds(sim, silent_labels(sim, few), s.activity)
     labels = np.asarray(samples.labels)[index]
-    found["logit_shifts"] = calibrate_logits(sim, in_order(feed(sim, few, labels)), s.spread)
+    if s.logit_scale is None:
+        found["logit_shifts"] = calibrate_logits(sim, in_order(feed(sim, few, labels)), s.spread)
     return found
 
 

@@ -36,6 +36,7 @@ class SupervisedSettings(StackSettings):
     steps: int = Field(20, ge=1, le=10_000)
     max_rate: float = Field(0.5, gt=0, le=1)
     encoder: str = "regular"
+    peak: int | None = Field(None, ge=1, le=255, description="payload of the brightest level (current)")
     twin: bool | Literal["ideal"] = Field(
         True, description="float twin: true (constants as folded), ideal, false"
     )
@@ -47,7 +48,7 @@ def encoded(context: Context, parts: Parts) -> Parts:
     if not isinstance(parts.train, Images):
         return parts
     s = context.settings
-    encoder = Encoder(kind=s.encoder, steps=s.steps, max_rate=s.max_rate, seed=context.seed)
+    encoder = Encoder(kind=s.encoder, steps=s.steps, max_rate=s.max_rate, seed=context.seed, peak=s.peak)
     return Parts(*(Encoded(part, encoder) for part in (parts.train, parts.validation, parts.test)))
 
 

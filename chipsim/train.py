@@ -17,6 +17,7 @@ from chipsim.data.images import Parts
 from chipsim.data.samples import Samples
 from chipsim.data.split import epoch_order
 from chipsim.feed import feed, silent_labels
+from chipsim.plan import LayerPlan
 from chipsim.simulator import Simulator
 
 CHUNK = 4096  # samples encoded at a time
@@ -41,15 +42,29 @@ class Schedule:
 
 
 def scores(sim: Simulator, outputs: Mapping, votes: Sequence[str] | None = None) -> np.ndarray:
-    """Votes added up, float64[n, classes]: potentials of integrators, total charge (spikes times
-    threshold plus what is left on the membrane) of spiking classifiers. Default: all integrators."""
+    """Votes added up, float64[n, classes]: potentials of integrators (of one without memory those of all
+    steps), total charge (spikes times threshold plus what is left on the membrane) of spiking
+    classifiers. Default: all integrators."""
     total = 0
     for name in votes or list(outputs["potentials"]):
-        if name in outputs["potentials"]:
+        layer = sim.plan.layer(name)
+        if layer.kind == "integrator" and layer.k_v == 0 and layer.k_u is None:
+            total = total + _summed(sim, outputs, layer)
+        elif name in outputs["potentials"]:
             total = total + outputs["potentials"][name].astype(np.float64)
         else:
             threshold = sim.state[f"l{sim.plan.layer(name).index}_thr"].astype(np.float64)
             total = total + outputs["counts"][name] * threshold + outputs["membranes"][name]
+    return total
+
+
+def _summed(sim: Simulator, outputs: Mapping, layer: LayerPlan) -> np.ndarray:
+    """Potentials of an integrator that keeps nothing, summed over a sample's steps: spikes by weights."""
+    total = 0
+    for c in (sim.plan.connections[k] for k in layer.incoming):
+        unit = 1.0 if sim.twin else 2.0 ** (c.shift + layer.acc_shift)
+        weights = sim.state[f"c{c.index}_w"].astype(np.float64)
+        total = total + unit * (outputs["counts"][sim.plan.layers[c.pre].name] @ weights)
     return total
 
 

@@ -8,14 +8,17 @@ Expected (3 seeds): test 0.977 to 0.980 at 8 bits, 0.975 to 0.977 at 6 (`--set w
 Scaled down: dense layers, static images as a rate code, 5 epochs.
 """
 
+from dataclasses import replace
+
 from pydantic import Field
 
 from chipsim.data.idx import load_idx_folder
-from chipsim.data.split import hold_out
+from chipsim.data.split import hold_out, stratified
 from chipsim.errors import DataError
 from chipsim.supervised import SupervisedSettings, evaluate_stored, run_supervised
 
-RULES = ("decolle", "ell_chip", "fell_trace", "bell", "dalton_chip", "s_tllr_chip", "tp_chip", "eprop")
+RULES = ("decolle", "ell_chip", "fell_trace", "bell", "dalton_chip", "s_tllr_chip", "tp_chip", "eprop",
+         "decolle_paper", "ell", "fell_exact", "dalton", "s_tllr", "tp")  # fmt: skip
 CHIPS = ("ideal", "loihi2")
 
 
@@ -26,6 +29,7 @@ class Settings(SupervisedSettings):
     rate: int = Field(10, ge=-16, le=32)
     rate_steps: tuple[int, ...] = (0, 0, 1, 2, 3)
     steps: int = Field(30, ge=1, le=10_000)
+    limit: int | None = Field(None, ge=10, description="training images used; default: all")
 
 
 def run(context):
@@ -47,4 +51,9 @@ def _parts(context):
             remedy="give --data DIR with train-images-idx3-ubyte.gz and the other three (or DIR/mnist)",
         )
     train, test = load_idx_folder(context.data)
-    return hold_out(train, test, context.seed), {"train": train.sha256, "test": test.sha256}
+    parts = hold_out(train, test, context.seed)
+    limit = context.settings.limit
+    if limit is not None and limit < len(parts.train):
+        few = stratified(parts.train.labels, [limit], context.seed)[0]
+        parts = replace(parts, train=parts.train.take(few))
+    return parts, {"train": train.sha256, "test": test.sha256}

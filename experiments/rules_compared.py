@@ -37,7 +37,9 @@ class Settings(ExperimentSettings):
     )
     seeds: int = Field(3, ge=1)
     experiment: str = Field("mnist", description="the experiment that every cell runs")
-    sets: tuple[str, ...] = Field(("steps=25",), description="further settings of every cell, key=value")
+    sets: tuple[str, ...] | None = Field(
+        None, description="further settings of every cell, key=value; default: steps=25 for chip forms"
+    )
     workers: int = Field(2, ge=1, description="cells at a time")
     reuse: str = Field("", description="`cells` folder of an earlier run")
 
@@ -69,8 +71,10 @@ def run(context):
 
 def _cell(context, rule, bits, k):
     s = context.settings
-    twin = f"twin={str(bits == s.bits[0]).lower()}"
-    sets = (f"form={s.form}", f"weight.bits={bits}", twin, "controls=false", *s.sets)
+    exact = "ideal" if s.form == "paper" else "true"  # paper: the twin of the equations as written
+    twin = f"twin={exact if bits == s.bits[0] else 'false'}"
+    more = (("steps=25",) if s.form == "chip" else ()) if s.sets is None else s.sets
+    sets = (f"form={s.form}", f"weight.bits={bits}", twin, "controls=false", *more)
     return Cell(s.experiment, rule, context.chip, context.seed + k, sets)
 
 

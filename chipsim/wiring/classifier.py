@@ -24,7 +24,7 @@ def _classifier(stack: Stack, below: str) -> None:
         connection, register = stack.trained_output(name, below), "third_factor"
     else:
         charge = s.classifier == "charge"
-        net.lif(name, stack.classes, tau_v_ms=s.classifier_tau_ms or (inf if charge else s.tau_v_ms))
+        net.lif(name, stack.classes, tau_v_ms=s.classifier_tau_ms or (charge and inf) or s.tau_v_ms or inf)
         connection = net.connect(
             below,
             name,
@@ -32,6 +32,6 @@ def _classifier(stack: Stack, below: str) -> None:
             w_range=weight_range(net.layer(below).size) * s.readout_range,
             settings=readout_settings(s) if charge else stack.use,
         )
-        net.error(name, error=s.error, hold=s.hold)
+        net.error(name, **stack.errors(), hold=s.hold)
         register = "third_factor" if charge else s.published
     net.transport(below, through=connection, register=register, signal_shift=s.signal_shift)

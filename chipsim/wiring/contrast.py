@@ -19,7 +19,7 @@ def wire(stack: Stack) -> None:
     frozen = net.connect(
         LABELS, stack.hidden[0], rule="tp_labels", spread=s.label_spread, w_range=s.label_range
     )
-    below = (frozen, "eps0")
+    below, scale = (frozen, "eps0"), s.logit_scale or 1.0
     for name, connection in zip(stack.hidden, stack.inward, strict=True):
         net.contrast(
             name,
@@ -28,6 +28,8 @@ def wire(stack: Stack) -> None:
             inputs=s.inputs,
             targets=stack.classes if s.contrast == "classes" else s.inputs,
             geometry=below if s.contrast == "batch" else None,
+            logit_scale_z=scale,
+            logit_scale_d=scale,
             signal_shift=s.signal_shift,
         )
         below = (connection, "eps")

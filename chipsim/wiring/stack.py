@@ -43,8 +43,13 @@ class Stack:
             w_range=weight_range(self.net.layer(below).size) * s.readout_range,
             settings=readout_settings(s),
         )
-        self.net.error(name, error=s.error, hold=s.hold)
+        self.net.error(name, **self.errors(), hold=s.hold)
         return connection
+
+    def errors(self) -> dict:
+        """How errors are formed, as `net.error` and `net.readout` take it."""
+        s = self.settings
+        return {"error": s.error} | ({} if s.logit_scale is None else {"logit_scale": s.logit_scale})
 
     def chain(self) -> None:
         """Every hidden layer but the top one gets its signal through the weights above it."""

@@ -13,6 +13,6 @@ def wire(stack: Stack) -> None:
     net, top = stack.net, stack.hidden[-1]
     net.integrator(READOUT, stack.classes, tau_v_ms=stack.settings.readout_tau)
     fixed = net.connect(top, READOUT, spread=1.0, purpose="error")
-    net.error(READOUT, error=stack.settings.error)
+    net.error(READOUT, **stack.errors())
     net.transport(top, through=fixed, register="third_factor", signal_shift=stack.settings.signal_shift)
     stack.chain()
