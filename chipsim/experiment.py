@@ -92,8 +92,14 @@ def load_experiment(name: str) -> Experiment:
         says,
         settings,
         run,
-        getattr(module, "evaluate", None),
+        _own(module, "evaluate"),
     )
+
+
+def _own(module: Any, name: str) -> Callable[[Context], dict[str, Any]] | None:
+    """A function that the file defines; one it imported under that name is something else."""
+    found = getattr(module, name, None)
+    return found if getattr(found, "__module__", None) == module.__name__ else None
 
 
 def declared(path: Path) -> Declared:

@@ -63,7 +63,7 @@ class StackSettings(ExperimentSettings):
     classifier_tau_ms: float | None = Field(None, gt=0)
     published: str = Field("delta", description="register that carries the signal downwards")
     hold: bool = Field(False, description="a replay uses the sample's final error in every step")
-    readout_tau_ms: float | None = Field(None, gt=0, description="none: no leak")
+    readout_tau_ms: float = Field(float("inf"), gt=0)
     logit_scale: float | None = Field(None, gt=0, description="of every error; none: calibrated")
     readout_range: float = Field(1.0, gt=0, description="weight range of trained readouts, a power of two")
     signal_shift: int = Field(0, ge=-8, le=8)
@@ -79,11 +79,6 @@ class StackSettings(ExperimentSettings):
     @classmethod
     def _hidden(cls, hidden: tuple) -> tuple:
         return tuple(parse(x) for x in hidden)
-
-    @property
-    def readout_tau(self) -> float:
-        """Time constant of readouts in ms, infinite without a leak (which JSON cannot hold)."""
-        return float("inf") if self.readout_tau_ms is None else self.readout_tau_ms
 
     @property
     def schedule(self) -> Schedule:

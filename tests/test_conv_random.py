@@ -39,18 +39,21 @@ def test_random_convolutions_in_plain_python(tmp_path):
     assert all(found[name] > 100 for name in (*EVENTS, "transported", "unpooled"))
 
 
+@pytest.mark.one_python
 def test_shipped_rules_in_plain_python(tmp_path):
     """Rules written for dense layers learn shared weights as they are."""
     found = worker(tmp_path, *RULES)
     assert found["differences"] == [] and found["idle"] == [] and found["cases"] == len(RULES)
 
 
+@pytest.mark.one_python
 @pytest.mark.slow
 @pytest.mark.parametrize("first", [16, 56])
 def test_more_random_convolutions(first, tmp_path):
     assert worker(tmp_path, first, first + 40)["differences"] == []
 
 
+@pytest.mark.one_python
 @pytest.mark.slow
 @pytest.mark.parametrize("case", [2, 5, 9])
 def test_random_convolutions_compiled(case, tmp_path):

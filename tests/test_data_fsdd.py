@@ -162,6 +162,7 @@ def test_the_published_file(data_dir):
     assert (seconds.min(), seconds.max()) == (1148 / 8000, 18262 / 8000)
 
 
+@pytest.mark.one_python
 @pytest.mark.slow
 def test_a_linear_readout_needs_time_to_know_a_digit(data_dir, tmp_path):
     """What the encoding is for: when a channel fires tells more than how often."""

@@ -41,6 +41,7 @@ def test_the_noise_of_the_command_line_is_refused_not_ignored(chipsim):
     assert done.status == 2 and "--set noises=element" in done.err
 
 
+@pytest.mark.one_python
 @pytest.mark.slow
 def test_lane_has_the_variance_of_independent_words_and_shared_has_not(chipsim):
     options = [text for setting in TINY for text in ("--set", setting)]

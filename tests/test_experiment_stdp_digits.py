@@ -75,6 +75,7 @@ def test_the_interpreter_learns_the_same_network(parts, chip):
     assert np.ptp(compiled.read("winners.threshold")) > 0
 
 
+@pytest.mark.one_python
 @pytest.mark.slow
 def test_100_neurons_reach_80_percent_and_20_points_above_frozen(chipsim):
     done = chipsim("run", "stdp_digits", "--json")

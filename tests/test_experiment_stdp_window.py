@@ -97,6 +97,7 @@ def test_a_format_that_is_none_is_refused(chipsim):
     assert done.status == 2 and "x.format: 'u7' is no format" in done.err
 
 
+@pytest.mark.one_python
 @pytest.mark.slow
 def test_1000_seeds_reach_1_lsb_with_32_bit_traces(chipsim):
     done = chipsim("run", "stdp_window", "--json")

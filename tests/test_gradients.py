@@ -63,6 +63,7 @@ def test_weight_change_is_minus_the_gradient(form, tmp_path):
     assert worst[0] <= RELATIVE, worst
 
 
+@pytest.mark.one_python
 @pytest.mark.slow
 def test_weight_change_compiled(tmp_path):
     """The same from machine code."""

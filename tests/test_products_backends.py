@@ -43,6 +43,7 @@ def test_forty_random_programs_in_plain_python(tmp_path):
     assert (total[[DONE, DRAWS, SATURATED, ZERO, CHANGED]] > 1000).all()
 
 
+@pytest.mark.one_python
 @pytest.mark.slow
 def test_three_random_programs_compiled(tmp_path):
     total = counters(range(41, 44), tmp_path)

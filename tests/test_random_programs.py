@@ -36,6 +36,7 @@ def worker(cache: Path, *arguments: object, jit: bool = False) -> dict:
     return json.loads(run.stdout)
 
 
+@pytest.mark.one_python
 @pytest.mark.slow
 @pytest.mark.parametrize("first", range(0, CASES, CHUNK))
 def test_random_cases_in_plain_python(first, tmp_path):
@@ -47,6 +48,7 @@ def test_random_cases_in_plain_python(first, tmp_path):
     assert found["wide"] >= found["programs"] / 5
 
 
+@pytest.mark.one_python
 @pytest.mark.slow
 @pytest.mark.parametrize("bundle", BUNDLES)
 def test_random_programs_compiled(bundle, tmp_path):
@@ -56,6 +58,7 @@ def test_random_programs_compiled(bundle, tmp_path):
     assert found["programs"] == 10
 
 
+@pytest.mark.one_python
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_the_cases_hold_every_combination():
@@ -102,6 +105,7 @@ SIGNALLED = "bell delta decolle ell fell tp s_tllr dalton eprop".split()  # begi
 NOT_PRODUCTS = ["bell", "decolle_paper", "eprop", "eprop_reckon", "fell_exact", "fell_trace", "sdsp"]
 
 
+@pytest.mark.one_python
 @pytest.mark.parametrize("chip", ["ideal", "loihi1", "loihi2"])
 def test_shipped_rules_in_plain_python(chip, tmp_path):
     """Dense and sparse; on the Loihis as sums of products. Loihi 1 has no signal per neuron."""
@@ -120,6 +124,7 @@ def test_shipped_rules_in_plain_python(chip, tmp_path):
 COMPILED = "stdp_pair stdp_triplet r_stdp decolle fell_exact eprop_reckon s_tllr sdsp".split()
 
 
+@pytest.mark.one_python
 @pytest.mark.slow
 @pytest.mark.parametrize("rule", COMPILED)
 def test_shipped_rules_compiled(rule, tmp_path):
@@ -127,6 +132,7 @@ def test_shipped_rules_compiled(rule, tmp_path):
     assert found["differences"] == [] and found["cases"] == 1
 
 
+@pytest.mark.one_python
 def test_rules_with_their_circuits_in_plain_python(tmp_path):
     """Classifiers, targets, transport, broadcast, contrast; every step, every few, at the end."""
     found = worker(tmp_path, "wired")

@@ -164,6 +164,7 @@ def test_random_replays_in_plain_python(tmp_path):
     assert min(found[x] for x in ("writes", "reads", "done", "skipped", "draws", "changed")) > 5000
 
 
+@pytest.mark.one_python
 @pytest.mark.slow
 def test_random_replays_compiled(tmp_path):
     found = printed("replay_random.py", 101, 103, cache=tmp_path, jit=True)
@@ -182,6 +183,7 @@ def test_every_circuit_in_a_replay_is_the_references(tmp_path):
     assert len(found) == 7 and not any(found.values()), found
 
 
+@pytest.mark.one_python
 @pytest.mark.slow
 def test_bell_learns_in_eight_bits_and_in_the_twin(tmp_path):
     found = printed("replay_bell.py", "learn", cache=tmp_path, jit=True)

@@ -30,7 +30,6 @@ syn w : weight round=stochastic
 syn t : s8.12 per context
 temp d per post : s16.11
 layer total : s32.4
-history b, v depth=12
 """
 
 
@@ -118,14 +117,16 @@ def test_declarations():
 
 
 def load_declarations():
-    body = "on_sample_start:\n    a = 1\n    b = 1\n    bit = 1\n    t = 1\n    total += b\n    d = b * g\n"
-    return parse_rule(f"{HEAD}{body}on_epoch 4:\n    w += k >> rate\n", "x.rule")
+    body = "history b, v depth=12\non_sample_start:\n"
+    body += "    a = 1\n    b = 1\n    bit = 1\n    t = 1\n    total += b\n    d = b * g\n"
+    body += "on_epoch 4:\n    w += k >> rate\non_replay:\n    d = b * v\n"
+    return parse_rule(HEAD + body, "x.rule")
 
 
 def test_epoch_and_sections_keep_the_order_of_the_file():
     program = load_declarations()
     assert program.epoch == 4
-    assert [x.section for x in program.lines] == ["on_sample_start"] * 6 + ["on_epoch"]
+    assert [x.section for x in program.lines] == ["on_sample_start"] * 6 + ["on_epoch", "on_replay"]
 
 
 PRODUCTS = """rule p

@@ -115,6 +115,7 @@ def test_a_run_on_products_says_what_became_of_every_line(chipsim):
     assert not [line for line in _engine_lines(built(SupervisedSettings(hidden=(8,)))) if "lowered" in line]
 
 
+@pytest.mark.one_python
 @pytest.mark.slow
 def test_mnist_is_learned_in_one_short_epoch(data_dir):
     """10,000 real images, one epoch, both layers alive and better than their untrained selves."""

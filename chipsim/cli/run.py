@@ -74,6 +74,11 @@ def run(
     from chipsim.settings import make_settings, parse_assignment
 
     loaded = load_experiment(experiment)
+    if from_ and loaded.evaluate is None:
+        raise SettingError(
+            f"experiment '{loaded.name}' begins with its own weights, it declares no evaluate(context)",
+            remedy="leave out --from",
+        )
     chosen = choose_rule(loaded, rule)
     sets = [*(sets or ()), *([f"twin={TWINS[twin]}"] if twin else [])]
     form = dict(map(parse_assignment, sets)).get("form", "")
