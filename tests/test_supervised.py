@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from chipsim.calibrate import SPREADS, calibrate_logits, calibrate_thresholds
+from chipsim.chip import load_chip
 from chipsim.data import digits
 from chipsim.data.encode import Encoder
 from chipsim.data.idx import load_idx_folder
@@ -16,6 +17,8 @@ from chipsim.data.samples import Encoded
 from chipsim.data.split import hold_out, split_three
 from chipsim.experiment import load_experiment
 from chipsim.float_twin import twin_of
+from chipsim.network import Network
+from chipsim.simulator import Simulator
 from chipsim.stacks import Choice, simulator, trace_constants
 from chipsim.supervised import SupervisedSettings, _engine_lines
 from chipsim.train import Schedule, accuracy, evaluate, learn_epoch, scores, train
@@ -43,11 +46,17 @@ def test_the_rate_of_an_epoch():
 
 
 def test_every_readout_votes():
+    net = Network()
+    net.source("in", 2)
+    for name in ("a", "b"):
+        net.integrator(name, 3, tau_v_ms=np.inf)
+        net.connect("in", name)
+    sim = Simulator(net, load_chip("ideal"))
     potentials = {"a": np.array([[5, 4, 0]], np.int32), "b": np.array([[0, 4, 3]], np.int32)}
     outputs = {"potentials": potentials}
-    assert scores(None, outputs).tolist() == [[5.0, 8.0, 3.0]]
-    assert scores(None, outputs, ["a"]).tolist() == [[5.0, 4.0, 0.0]]
-    assert accuracy(None, outputs, np.array([1])) == 1.0 and accuracy(None, outputs, np.array([0])) == 0.0
+    assert scores(sim, outputs).tolist() == [[5.0, 8.0, 3.0]]
+    assert scores(sim, outputs, ["a"]).tolist() == [[5.0, 4.0, 0.0]]
+    assert accuracy(sim, outputs, np.array([1])) == 1.0 and accuracy(sim, outputs, np.array([0])) == 0.0
 
 
 def test_the_weight_range_holds_the_drawn_weights_and_is_a_power_of_two():
