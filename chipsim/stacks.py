@@ -63,7 +63,7 @@ class StackSettings(ExperimentSettings):
     classifier_tau_ms: float | None = Field(None, gt=0)
     published: str = Field("delta", description="register that carries the signal downwards")
     hold: bool = Field(False, description="a replay uses the sample's final error in every step")
-    readout_tau_ms: float = Field(float("inf"), gt=0)
+    readout_tau_ms: float | None = Field(None, gt=0, description="none: no leak")
     logit_scale: float | None = Field(None, gt=0, description="of every error; none: calibrated")
     readout_range: float = Field(1.0, gt=0, description="weight range of trained readouts, a power of two")
     signal_shift: int = Field(0, ge=-8, le=8)
@@ -84,6 +84,11 @@ class StackSettings(ExperimentSettings):
     def schedule(self) -> Schedule:
         """Epochs and rates."""
         return Schedule(self.epochs, self.rate, self.rate_steps, self.rate_offsets)
+
+    @property
+    def readout_tau(self) -> float:
+        """Time constant of readouts in ms, infinite without a leak (which JSON cannot hold)."""
+        return inf if self.readout_tau_ms is None else self.readout_tau_ms
 
 
 @dataclass(frozen=True)

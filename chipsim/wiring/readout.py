@@ -8,4 +8,4 @@ from chipsim.wiring.stack import Stack
 def wire(stack: Stack) -> None:
     """One readout per hidden layer."""
     for name in stack.hidden:
-        stack.net.readout(name, stack.classes, tau_ms=stack.settings.readout_tau_ms, **stack.errors())
+        stack.net.readout(name, stack.classes, tau_ms=stack.settings.readout_tau, **stack.errors())
