@@ -16,7 +16,7 @@ reached: event-driven learning skips silent axons and neurons without an error, 
 Expected (digits, 64-256-128, 20 steps, from drawn weights on): learning adds 0.5 to 1.7 times the bits of the
 design estimate (psi, delta and the third factor wait in registers, traces are narrower), BELL 9 times (an
 accumulator per synapse), the class form of TP 3 times (11 contexts). Of the dense formula's operations 9
-to 30 % are evaluated with an update in every step, 20 to 45 % with one per sample; rules that write a tag
+to 35 % are evaluated with an update in every step, 20 to 45 % with one per sample; rules that write a tag
 per synapse in every step reach 60 to 70 %.
 Seeds: one (--seed); the run is short and nothing is drawn from it but counts. Run time: 2 min, 5 where
 everything is compiled first.
