@@ -65,7 +65,10 @@ def _activity(summary: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _one_sample(out: RunFolder, sim: Simulator, events: Any) -> None:
-    """Raster and traces of the first sample, on a copy: the run's state is left alone."""
+    """Raster and traces of the first sample, on a copy: the run's state is left alone. Samples that run
+    in several contexts at once are not drawn."""
+    if sim.plan.contexts > 1:
+        return
     look = copy.copy(sim)
     look.state = {name: array.copy() for name, array in sim.state.items()}
     look.probes, look._ts = {}, 0

@@ -19,6 +19,7 @@ from chipsim.data.encode import Encoder
 from chipsim.data.images import Images, Parts
 from chipsim.data.samples import Encoded, Samples
 from chipsim.experiment import Context
+from chipsim.feed import silent_labels
 from chipsim.figures import draw_run
 from chipsim.float_twin import twin_of
 from chipsim.ledger import activity, check_memory, counters, per_sample, summary, surrogate_shares
@@ -155,7 +156,7 @@ def _controls(start: Simulator, parts: Parts, threads: int) -> dict[str, dict]:
 
 
 def _result(context, sim, scored, controls, few, parts) -> dict[str, Any]:
-    shares = surrogate_shares(sim, few)
+    shares = surrogate_shares(sim, silent_labels(sim, few))
     made = summary(
         sim.plan,
         sim.chip,

@@ -18,7 +18,7 @@ from chipsim.errors import DataError
 from chipsim.supervised import SupervisedSettings, evaluate_stored, run_supervised
 
 RULES = ("decolle", "ell_chip", "fell_trace", "bell", "dalton_chip", "s_tllr_chip", "tp_chip", "eprop",
-         "decolle_paper", "ell", "fell_exact", "dalton", "s_tllr", "tp")  # fmt: skip
+         "decolle_paper", "ell", "fell_exact", "dalton", "s_tllr")  # fmt: skip
 CHIPS = ("ideal", "loihi2")
 
 
