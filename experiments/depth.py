@@ -13,32 +13,30 @@ MNIST in --data DIR, 3 min on the built-in digits (`--set data=digits`).
 Scaled down: 10,000 images and 3 epochs, dense layers of 128, chip form of the rule.
 """
 
+from dataclasses import replace
+from typing import Literal
+
 import numpy as np
 from pydantic import Field
 
-from chipsim.data.builtin import digits
-from chipsim.data.encode import Encoder
-from chipsim.data.idx import load_idx_folder
-from chipsim.data.images import Parts
-from chipsim.data.samples import Encoded
-from chipsim.data.split import hold_out, split_three
-from chipsim.errors import DataError
 from chipsim.plot import by_value, save
 from chipsim.simulator import Simulator
-from chipsim.stacks import Choice, StackSettings, calibrate, for_samples
+from chipsim.stacks import Choice
+from chipsim.studies import StudySettings, calibrated, learned, seed_parts
 from chipsim.tables import spread, store
-from chipsim.train import Schedule, accuracy, evaluate, learn_epoch, set_rate
+from chipsim.train import accuracy, evaluate
 
 RULES = ("dalton_chip",)
 CHIPS = ("ideal",)
 METHODS = {"targets": "errors from the layer above", "readout": "a readout per layer"}
 
 
-class Settings(StackSettings):
-    """The defaults; see `chipsim.stacks.StackSettings` for what each means."""
+class Settings(StudySettings):
+    """The defaults; see `chipsim.studies.StudySettings` for what each means."""
 
     data: str = Field("mnist", pattern="^(mnist|digits)$")
-    limit: int = Field(10_000, ge=100, description="training images")
+    limit: int | None = Field(10_000, ge=40, description="at most so many samples of each part")
+    twin: Literal[False] = Field(False, description="there is no twin here")
     size: int = Field(128, ge=1, description="neurons of every hidden layer")
     depths: tuple[int, ...] = Field((1, 2, 3, 4), min_length=1)
     trials: tuple[int, ...] = Field((7, 8, 9), min_length=1, description="rate shifts tried per depth")
@@ -103,17 +101,10 @@ def _best_rate(context, method, depth):
 
 def _trained(context, method, depth, rate, seed, names=("validation", "test")) -> dict[str, float]:
     s = context.settings
-    parts = _parts(context, seed)
+    parts = seed_parts(context, seed)
     own = s.model_copy(update={"hidden": (s.size,) * depth, "circuit": method, "rate": rate})
-    choice = Choice(
-        context.rule, context.chip, seed, context.noise, context.engine, context.fit, context.strict
-    )
-    sim = for_samples(own, choice, parts.train)
-    calibrate(sim, own, parts.train)
-    schedule = Schedule(s.epochs, rate, s.rate_steps)
-    for epoch in range(1, s.epochs + 1):
-        set_rate(sim, schedule.shift(epoch))
-        learn_epoch(sim, parts.train, epoch)
+    sim = calibrated(own, replace(Choice.of(context), seed=seed), parts)
+    learned(context, sim, own, parts, f"{method} {depth}, rate {rate}")
     top = _top(sim, depth)
     return {
         name: accuracy(sim, evaluate(sim, getattr(parts, name))[0], getattr(parts, name).labels, [top])
@@ -125,20 +116,3 @@ def _top(sim: Simulator, depth: int) -> str:
     """The readout of the top layer."""
     names = [layer.name for layer in sim.plan.layers]
     return next(x for x in (f"hidden{depth}.readout", "readout") if x in names)
-
-
-def _parts(context, seed) -> Parts:
-    s = context.settings
-    encoder = Encoder(steps=s.steps, seed=seed)
-    if s.data == "digits":
-        images = split_three(digits(), seed)
-    elif context.data is None:
-        raise DataError(
-            "depth needs the four MNIST files",
-            where="--data",
-            remedy="give --data DIR with them (or DIR/mnist), or --set data=digits, which are built in",
-        )
-    else:
-        images = hold_out(*load_idx_folder(context.data), seed)
-        images = Parts(images.train.take(np.arange(s.limit)), images.validation, images.test)
-    return Parts(*(Encoded(x, encoder) for x in (images.train, images.validation, images.test)))

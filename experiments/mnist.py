@@ -12,9 +12,8 @@ from dataclasses import replace
 
 from pydantic import Field
 
-from chipsim.data.idx import load_idx_folder
-from chipsim.data.split import hold_out, stratified
-from chipsim.errors import DataError
+from chipsim.data.named import named_parts
+from chipsim.data.split import stratified
 from chipsim.supervised import SupervisedSettings, evaluate_stored, run_supervised
 
 RULES = ("decolle", "ell_chip", "fell_trace", "bell", "dalton_chip", "s_tllr_chip", "tp_chip", "eprop",
@@ -44,16 +43,9 @@ def evaluate(context):
 
 
 def _parts(context):
-    if context.data is None:
-        raise DataError(
-            "mnist needs its four IDX files",
-            where="--data",
-            remedy="give --data DIR with train-images-idx3-ubyte.gz and the other three (or DIR/mnist)",
-        )
-    train, test = load_idx_folder(context.data)
-    parts = hold_out(train, test, context.seed)
+    parts, hashes = named_parts("mnist", context.data, context.seed)
     limit = context.settings.limit
     if limit is not None and limit < len(parts.train):
         few = stratified(parts.train.labels, [limit], context.seed)[0]
         parts = replace(parts, train=parts.train.take(few))
-    return parts, {"train": train.sha256, "test": test.sha256}
+    return parts, hashes

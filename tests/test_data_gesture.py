@@ -167,6 +167,20 @@ def test_damaged_archives_are_refused(tmp_path, case):
         dvs128_gesture_10.load(tmp_path)
 
 
+def test_damaged_deflate_is_refused(tmp_path):
+    """zlib has an error of its own, which is neither an OSError nor a ValueError."""
+    path = tmp_path / "dvs128_gesture_10.npz"
+    np.savez_compressed(path, **{name: np.array(values) for name, values in COLUMNS.items()})
+    with zipfile.ZipFile(path) as archive:
+        first = min(archive.infolist(), key=lambda info: info.header_offset)
+    damaged = bytearray(path.read_bytes())
+    data = first.header_offset + 30 + len(first.filename) + int.from_bytes(damaged[28:30], "little")
+    damaged[data] = 0xFF  # a block type that does not exist
+    path.write_bytes(damaged)
+    with pytest.raises(DataError, match=r"no readable \.npz file of numbers"):
+        dvs128_gesture_10.load(tmp_path)
+
+
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04" + b"\0" * 99, b"text" * 99])
 def test_no_archive(tmp_path, content):
     (tmp_path / "dvs128_gesture_10.npz").write_bytes(content)

@@ -24,8 +24,8 @@ GOLDEN = json.loads((ROOT / "tests" / "golden" / "paper_forms.json").read_text(e
 VALUES = json.loads(RESULT.read_text(encoding="utf-8"))["values"]
 LIMIT = 0.005
 TABLED = list(dict.fromkeys(x["rule"] for x in VALUES))
-# 8 bits further than LIMIT from the ideal twin, and how far; why stands beside the table
-FURTHER = {"dalton": 0.006, "decolle_paper": 0.0051}
+# 8 bits further than LIMIT from the ideal twin: a miss, not another bar; why stands beside the table
+MISSED = {"dalton": "0.58 points below its twin", "decolle_paper": "0.503 points below its twin"}
 
 
 def _means(rule: str) -> dict[str, float]:
@@ -44,10 +44,15 @@ def test_the_twin_is_where_its_float_run_is(rule):
     assert abs(_means(rule)["twin"] - float(np.mean(GOLDEN[rule]["test"]))) <= LIMIT
 
 
-@pytest.mark.parametrize("rule", TABLED)
+def _expected(rule: str):
+    marks = pytest.mark.xfail(reason=MISSED[rule], strict=True) if rule in MISSED else ()
+    return pytest.param(rule, marks=marks)
+
+
+@pytest.mark.parametrize("rule", [_expected(rule) for rule in TABLED])
 def test_eight_bits_are_where_the_twin_is(rule):
     found = _means(rule)
-    assert abs(found["test"] - found["twin"]) <= FURTHER.get(rule, LIMIT)
+    assert abs(found["test"] - found["twin"]) <= LIMIT
 
 
 @pytest.mark.parametrize("rule", sorted(GOLDEN))

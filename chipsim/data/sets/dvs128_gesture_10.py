@@ -8,6 +8,7 @@ file: x, y, p, t of all events, offset[11], label[10].
 from __future__ import annotations
 
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,8 @@ SET = DataSet(
     "test/test_files/binarySpikeTestFiles/1..10.bs2 of github.com/bamsumit/slayerPytorch (CC BY 4.0)",
     {"all": 10},
 )
+# what a damaged, encrypted or foreign archive raises; NotImplementedError is a RuntimeError
+UNREADABLE = (ValueError, EOFError, OSError, RuntimeError, zipfile.BadZipFile, zlib.error)
 _MOST_BYTES = 1 << 28  # of one unpacked column
 
 
@@ -70,5 +73,5 @@ def _columns(path: Path) -> dict[str, np.ndarray]:
             return {name: checks.integers(f"{path}: {name}", archive[name]) for name in names}
     except KeyError as error:
         raise DataError(f"holds no array {error}", where=str(path)) from None
-    except (ValueError, EOFError, OSError, zipfile.BadZipFile, NotImplementedError) as error:
+    except UNREADABLE as error:
         raise DataError(f"no readable .npz file of numbers: {error}", where=str(path)) from None
