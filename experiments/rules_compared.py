@@ -45,6 +45,7 @@ class Settings(ExperimentSettings):
         None,
         description="further settings of every cell, key=value; default: steps=25 for mnist's chip forms",
     )
+    controls: bool = Field(False, description="beside the first row: a linear readout, the same for all")
     workers: int = Field(2, ge=1, description="cells at a time")
     reuse: str = Field("", description="`cells` folder of an earlier run")
 
@@ -53,7 +54,13 @@ def run(context):
     """All cells, then the table."""
     s = context.settings
     chosen = _chosen(s)
-    cells = {(*c, b, k): _cell(context, *c, b, k) for c in chosen for b in s.bits for k in range(s.seeds)}
+    first = next(iter(chosen))
+    cells = {
+        (*c, b, k): _cell(context, *c, b, k, s.controls and c == first and b == s.bits[0])
+        for c in chosen
+        for b in s.bits
+        for k in range(s.seeds)
+    }
     done = run_cells(context, list(cells.values()), workers=s.workers, reuse=s.reuse)
     found = {key: done[cell] for key, cell in cells.items()}
     rows = [_row(c, label, s, found) for c, label in chosen.items()]
@@ -81,13 +88,13 @@ def _chosen(s):
     return {key: known[key] for name in s.rules or names for key in names[name]}
 
 
-def _cell(context, rule, form, bits, k):
+def _cell(context, rule, form, bits, k, controls):
     s = context.settings
     exact = "ideal" if s.form == "paper" else "true"  # paper: the twin of the equations as written
     twin = f"twin={exact if bits == s.bits[0] else 'false'}"
     usual = ("steps=25",) if s.form == "chip" and s.experiment == "mnist" else ()
     more = usual if s.sets is None else s.sets
-    sets = (f"form={form}", f"weight.bits={bits}", twin, "controls=false", *more)
+    sets = (f"form={form}", f"weight.bits={bits}", twin, f"controls={str(controls).lower()}", *more)
     return Cell(s.experiment, rule, context.chip, context.seed + k, sets)
 
 
@@ -104,6 +111,9 @@ def _row(chosen, label, s, found):
     twins, ours = tests(first, "twin"), tests(first)
     row = {"rule": rule, "form": f"{form}: {label}" if label else form, "twin": spread(twins)}
     row |= {f"{bits} bits": spread(tests(bits)) for bits in s.bits}
+    if s.controls:
+        given = [found[rule, form, first, k].get("controls") or {} for k in range(s.seeds)]
+        row["linear readout"] = spread([x["linear readout"]["test"] for x in given if "linear readout" in x])
     row[f"{first} bits - twin"] = paired(ours, twins) if len(ours) == len(twins) else "-"
     failed = [c["error"] for key, c in found.items() if key[:2] == chosen and "error" in c]
     row |= {"failed cells": f"{len(failed)}: {failed[0]}"} if failed else {}
