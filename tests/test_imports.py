@@ -13,9 +13,9 @@ ORDER = """
     version errors library hdf5 fixed geometry noise chip microcode neurons synapses network_maps
     circuits network plan third_factor mapping state_circuits state data reference_neurons
     reference_errors reference_contrast reference_maps reference_circuits reference_replay reference
-    conformance compile open_loop energy ledger report probes simulator float_twin baseline calibrate
+    compile open_loop energy ledger report probes simulator float_twin baseline calibrate
     plot wiring feed train settings presets progress run_folder tables experiment outcome cells stored
-    figures hidden stacks folds studies supervised cli __main__
+    figures hidden stacks folds studies supervised conformance cli __main__
 """.split()
 FORBIDDEN_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve"}
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__"}
