@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from chipsim.compile.build import generate, load, make_scratch
+from chipsim.compile.core_run import CoreKernels
 from chipsim.compile.lanes import u64
 from chipsim.compile.samples import kept
 from chipsim.data.events import Events
@@ -97,6 +98,11 @@ class Kernels:
         if predictions:
             named["predictions"] = dict(zip(self._integrators(), outs[len(finals) :], strict=True))
         return named
+
+
+def make_kernels(plan: Plan, state: State, *, twin: bool = False) -> Kernels | CoreKernels:
+    """What runs a plan: generated kernels, or those of a crossbar core."""
+    return (Kernels if plan.core is None else CoreKernels)(plan, state, twin=twin)
 
 
 def event_arrays(plan: Plan, events: Events | Mapping[str, Events]) -> tuple[tuple, int, int]:
