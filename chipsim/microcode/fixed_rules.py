@@ -46,10 +46,9 @@ def check_fixed(program: Program, chip) -> None:
         line = program.lines[k] if k < len(program.lines) else None
         if line is not None and (line.section, _one(line.text)) == (section, text):
             continue
-        said = f"line {line.line} ({line.section}: {_one(line.text)})" if line else "nothing"
         raise LimitError(
             f"rule {program.name} is refused: the learning engine of chip {chip.name} is fixed hardware that "
-            f"runs {own} alone; it has `{text}` in {section} where the rule has {said}",
+            f"runs {own} alone; {_missing(program, own, line, section, text)}",
             where=str(chip.path),
             remedy=remedy,
         )
@@ -61,6 +60,17 @@ def check_fixed(program: Program, chip) -> None:
             where=str(chip.path),
             remedy=remedy,
         )
+
+
+def _missing(program: Program, own: str, line, section: str, text: str) -> str:
+    """Why a rule is not the engine's: a line that it does not have, or the first one out of place."""
+    foreign = [x for x in program.lines if (x.section, _one(x.text)) not in FIXED[own]]
+    if foreign:
+        first = foreign[0]
+        more = f" (and {len(foreign) - 1} more)" * (len(foreign) > 1)
+        return f"it has no `{_one(first.text)}` in {first.section}, line {first.line}{more}"
+    said = f"line {line.line}: {_one(line.text)}" if line else "nothing"
+    return f"it has `{text}` in {section} where the rule has {said}"
 
 
 def lower_fixed(bound: BoundProgram, chip, use) -> BoundProgram:
