@@ -20,7 +20,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from chipsim.compile.run import class_labels, event_arrays, label_array, make_kernels, reward_array
+from chipsim.compile.run import class_labels, event_arrays, kernels_of, label_array, reward_array
 from chipsim.data.events import Events
 from chipsim.errors import DataError, SettingError, StrictError
 from chipsim.fixed import Format, fold
@@ -76,7 +76,7 @@ class Simulator:
     def kernels(self) -> object:
         """The compiled step, built at first use."""
         if self._kernels is None:
-            self._kernels = make_kernels(self.plan, self.state, twin=self.twin)
+            self._kernels = kernels_of(self.plan, self.state, twin=self.twin)
         return self._kernels
 
     # ------------------------------------------------------------ running

@@ -212,7 +212,6 @@ class Learning(_Table):
     third_factor_bits: Unlimited
     accumulate: Literal["sum", "each"]
     products: Annotated[Products | None, _word("none")]
-    fixed: Literal["none", "sdsp", "reckon_eprop"] = "none"  # the rule of a fixed engine
 
 
 class Cycles(_Table):
@@ -309,6 +308,7 @@ class Chip(_Table):
     energy_default: str | None
     unknown: tuple[str, ...]
     sources: dict[str, Source]
+    fixed: Literal["sdsp", "reckon_eprop"] | None = None  # the rule that a fixed engine runs
     path: str
     sha256: str
 
@@ -318,8 +318,10 @@ class Chip(_Table):
             raise ValueError(f"noise_default '{self.noise_default}' is not one of noises {list(self.noises)}")
         if (self.engine == "sum_of_products") != (self.learning.products is not None):
             raise ValueError('learning.products must be a table for engine "sum_of_products", else "none"')
-        if (self.engine == "fixed") != (self.learning.fixed != "none"):
-            raise ValueError('learning.fixed must name the rule of engine "fixed", and is "none" for others')
+        if self.fixed is not None and self.engine != "fixed":
+            raise ValueError(
+                f"fixed = '{self.fixed}' names the rule of a fixed engine; engine is {self.engine}"
+            )
         if (self.step.mode == "event") != (self.crossbar is not None):
             raise ValueError('step.mode = "event" needs a table [crossbar], and only it has one')
         if self.energy_default is not None and self.energy_default not in self.energy:

@@ -100,8 +100,8 @@ class Kernels:
         return named
 
 
-def make_kernels(plan: Plan, state: State, *, twin: bool = False) -> Kernels | CoreKernels:
-    """What runs a plan: generated kernels, or those of a crossbar core."""
+def kernels_of(plan: Plan, state: State, *, twin: bool = False) -> Kernels | CoreKernels:
+    """The compiled step of a plan: generated for it, or that of an event-driven crossbar core."""
     return (Kernels if plan.core is None else CoreKernels)(plan, state, twin=twin)
 
 
@@ -202,7 +202,7 @@ def compiled_present(
     kernels: Kernels | None = None,
 ) -> dict:
     """`reference.reference_present` on compiled kernels: same arguments, same state afterwards."""
-    kernels = kernels or Kernels(plan, state)
+    kernels = kernels or kernels_of(plan, state)
     arrays, count, steps = event_arrays(plan, events)
     order = np.arange(count) if samples is None else np.asarray(samples, np.int64)
     if learn and len(order) % plan.contexts:
@@ -241,7 +241,7 @@ def compiled_steps(
     kernels: Kernels | None = None,
 ) -> None:
     """`reference.reference_steps` on compiled kernels: steps start+1..stop without any reset."""
-    kernels = kernels or Kernels(plan, state)
+    kernels = kernels or kernels_of(plan, state)
     arrays, count, steps = event_arrays(plan, events)
     kernels.advance(
         state,

@@ -122,7 +122,7 @@ def bind(program: Program, chip, use: Use) -> BoundProgram:
 
 def _engine(program: Program, chip, use: Use) -> str:
     where = str(chip.path)
-    if chip.engine == "fixed" and chip.learning.fixed in FIXED and use.engine in (None, "fixed"):
+    if chip.engine == "fixed" and chip.fixed in FIXED and use.engine in (None, "fixed"):
         check_fixed(program, chip)
         return "fixed"
     if chip.engine in REASONS:

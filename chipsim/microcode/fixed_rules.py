@@ -40,7 +40,7 @@ FLAGS = "part of the flags up and down, which the neuron's last update left"
 
 def check_fixed(program: Program, chip) -> None:
     """Refuse a rule that is not the one of the chip's engine. Raises LimitError."""
-    own = chip.learning.fixed
+    own = chip.fixed
     remedy = f"use rule {own}, or choose another chip; mapping and cost still work on this one"
     for k, (section, text) in enumerate(FIXED[own]):
         line = program.lines[k] if k < len(program.lines) else None
