@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from chipsim.energy import add_counts, price
+from chipsim.ledger.core import REST, core_summary
 from chipsim.ledger.counts import event_counts, line_rows
 from chipsim.ledger.memory import memory_items, state_bytes
 from chipsim.microcode.bind import Use
@@ -63,6 +64,7 @@ def summary(
         "accuracy": None if accuracy is None else dict(accuracy),
         "controls": None if controls is None else {name: dict(row) for name, row in controls.items()},
         "layers": _layers(plan, events, activity, evaluation),
+        "core": core_summary(plan, state),
         "memory": memory_items(plan),
         "energy": price(add_counts(events.values()), chip, profile).to_dict(),
         "writes": writes(plan, state),
@@ -86,6 +88,9 @@ def _layers(plan: Plan, events: Mapping[str, Any], activity: Any, evaluation: An
             if x.name in values:
                 row[key] = values[x.name]
         rows.append(row)
+    if REST in events:
+        unused = plan.core.size - sum(x.size for x in plan.layers if x.kind == "lif")
+        rows.append({"name": REST, "size": unused, "ledger": events[REST]})
     return rows
 
 
@@ -98,7 +103,9 @@ def writes(plan: Plan, state: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
     for c in plan.connections:
         rows += _line_writes(c, state) if c.program else []
     for x in plan.layers:
-        rows += _neuron_writes(x, state) if x.kind in ("lif", "integrator") else []
+        # a core's membranes saturate where they have just fired, or rest at 0: nothing is lost there
+        counted = x.kind in ("lif", "integrator") and plan.core is None
+        rows += _neuron_writes(x, state) if counted else []
         if x.circuit is not None and plan.circuits[x.circuit].kind not in ("reward", "pool"):
             rows.append(_circuit_writes(x, plan.circuits[x.circuit], state))
     return rows
@@ -107,7 +114,9 @@ def writes(plan: Plan, state: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
 def _line_writes(c: ConnectionPlan, state: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
     rows, lines = [], len(c.program.lines)
     for k, row in enumerate(line_rows(c, state)):
-        rounding = c.program.register(row["target"]).rounding if k < lines else c.program.sums.rounding
+        rounding = c.program.register(row["target"]).rounding if k < lines else ""
+        if k >= lines and c.program.sums is not None:
+            rounding = c.program.sums.rounding
         rows.append(
             {"place": c.name, "name": row["text"], "rounding": rounding, **{key: row[key] for key in COUNTS}}
         )
