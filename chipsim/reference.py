@@ -53,6 +53,10 @@ def reference_present(
     SettingError for a remainder of samples while learning with several contexts, DataError for samples
     that are longer than a history.
     """
+    if plan.fixed is not None:
+        from chipsim.reference_reckon_run import present
+
+        return present(plan, state, _by_source(plan, events), labels, learn, samples, predictions)
     run = _Run(plan, state, _by_source(plan, events), labels, rewards, learn)
     if learn:
         check_sample(plan, run.n_steps)
@@ -86,6 +90,10 @@ def reference_steps(
               last of the sample. labels int[contexts] or int[contexts, n_steps],
               rewards int[contexts, n_steps].
     """
+    if plan.fixed is not None:
+        from chipsim.reference_reckon_run import steps
+
+        return steps(plan, state, _by_source(plan, events), labels, learn, start, stop)
     run = _Run(plan, state, _by_source(plan, events), labels, rewards, learn)
     run.group = list(range(plan.contexts))
     for ts in range(start + 1, stop + 1):

@@ -20,7 +20,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from chipsim.compile.run import Kernels, class_labels, event_arrays, label_array, reward_array
+from chipsim.compile.run import Kernels, class_labels, event_arrays, kernels_of, label_array, reward_array
 from chipsim.data.events import Events
 from chipsim.errors import DataError, SettingError, StrictError
 from chipsim.fixed import Format, fold
@@ -76,7 +76,7 @@ class Simulator:
     def kernels(self) -> Kernels:
         """The compiled step, built at first use."""
         if self._kernels is None:
-            self._kernels = Kernels(self.plan, self.state, twin=self.twin)
+            self._kernels = kernels_of(self.plan, self.state, twin=self.twin)
         return self._kernels
 
     # ------------------------------------------------------------ running
@@ -219,7 +219,7 @@ class Simulator:
         for name, array in self.state.items():
             if name.endswith(("_stat", "_lines")):
                 state[name] = np.zeros_like(array)
-            elif name.startswith("l") or name == "step":
+            elif name[0] in "lf" or name == "step" or (self.plan.fixed and name.endswith("_w")):
                 state[name] = array.copy()
         return state
 

@@ -41,6 +41,7 @@ k<k>_y, k<k>_G     int32[inputs, targets]  targets and coefficients, s8.7
 k<k>_stat          int64[len(state_circuits.circuit_counts(k))]
 k<k>_errh          int32[depth, B, classes]  class errors of each step of the sample, for a replay
 k<k>_past_stat     int64[len(HISTORY_COUNTS)]  (beside k_errh)
+f_...              the core of a chip whose whole step is fixed hardware (`state_reckon`)
 step               int64[1]   learning steps of the run so far (the next one has number step + 1)
 """
 
@@ -90,6 +91,10 @@ def make_state(plan: Plan) -> State:
     for k in plan.circuits:
         circuit_arrays(state, k, plan)
     history_arrays(state, plan)
+    if plan.fixed is not None:
+        from chipsim.state_reckon import reckon_arrays
+
+        reckon_arrays(state, plan)
     return state
 
 

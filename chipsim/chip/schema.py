@@ -269,6 +269,7 @@ class Chip(_Table):
     energy_default: str | None
     unknown: tuple[str, ...]
     sources: dict[str, Source]
+    fixed: Literal["reckon_eprop"] | None = None  # the fixed hardware that runs the whole step
     path: str
     sha256: str
 

@@ -99,6 +99,15 @@ class Kernels:
         return named
 
 
+def kernels_of(plan: Plan, state: State, *, twin: bool = False) -> Kernels:
+    """The compiled step of a plan: generated for it, or that of a chip whose whole step is fixed."""
+    if plan.fixed is None:
+        return Kernels(plan, state, twin=twin)
+    from chipsim.compile.reckon_run import ReckonKernels
+
+    return ReckonKernels(plan, twin=twin)
+
+
 def event_arrays(plan: Plan, events: Events | Mapping[str, Events]) -> tuple[tuple, int, int]:
     """(start, axon, payload) of every source in layer order, number of samples, steps per sample.
 
@@ -196,7 +205,7 @@ def compiled_present(
     kernels: Kernels | None = None,
 ) -> dict:
     """`reference.reference_present` on compiled kernels: same arguments, same state afterwards."""
-    kernels = kernels or Kernels(plan, state)
+    kernels = kernels or kernels_of(plan, state)
     arrays, count, steps = event_arrays(plan, events)
     order = np.arange(count) if samples is None else np.asarray(samples, np.int64)
     if learn and len(order) % plan.contexts:
@@ -235,7 +244,7 @@ def compiled_steps(
     kernels: Kernels | None = None,
 ) -> None:
     """`reference.reference_steps` on compiled kernels: steps start+1..stop without any reset."""
-    kernels = kernels or Kernels(plan, state)
+    kernels = kernels or kernels_of(plan, state)
     arrays, count, steps = event_arrays(plan, events)
     kernels.advance(
         state,

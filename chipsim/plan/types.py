@@ -233,6 +233,7 @@ class Plan:
     phases 1-6 (sources first). `order_of_phases` and `walk` come from the chip.
 
     replay   what runs after a sample, step by step, last step first; None where no rule has on_replay
+    fixed    settings of a fixed engine that runs the whole step (`plan.reckon.ReckonPlan`), else None
     """
 
     chip: str
@@ -252,6 +253,7 @@ class Plan:
     notes: tuple[Note, ...] = ()
     network: Network | None = field(default=None, compare=False)
     replay: Replay | None = None
+    fixed: object | None = None
 
     def forms_error(self, circuit: int, step: int, last: bool) -> bool:
         """Whether a replay needs a circuit's class errors of the step-th step of a sample (from 1),
