@@ -4,8 +4,25 @@ from __future__ import annotations
 
 import numpy as np
 
-from chipsim.compile.lanes import jit
-from chipsim.compile.reckon_kernels import FP_TINP, FP_TOUT, FP_TREC, N_INP, N_OUT, N_REC, sat16
+from chipsim.compile.lanes import jit_inner
+from chipsim.compile.reckon_kernels import (
+    FP_TINP,
+    FP_TOUT,
+    FP_TREC,
+    LABEL,
+    MATRIX,
+    N_INP,
+    N_OUT,
+    N_REC,
+    PER_MATRIX,
+    TAR,
+    TI,
+    TO,
+    TR,
+    O,
+    U,
+    sat16,
+)
 from chipsim.reckon.registers import INDEX
 from chipsim.state_reckon import ENGINE_COUNTS, MATRIX_COUNTS
 
@@ -24,7 +41,7 @@ UPDATES, CYCLES, ERRORS, PRODUCTS, ADDITIONS, SURROGATES = (
 WORDS, SKIPPED, EVALUATED, COMMITTED, CHANGED, SATURATED = range(len(MATRIX_COUNTS))
 
 
-@jit
+@jit_inner
 def output_error(o, label, target, regression, no_activation):
     """Target minus output."""
     y = o
@@ -33,7 +50,7 @@ def output_error(o, label, target, regression, no_activation):
     return sat16((target if regression else 2048 * label) - y)
 
 
-@jit
+@jit_inner
 def learning_signal(errors, row, n_out, scale):
     """(sum of errors times output weights << scale) >> 12, limited to 16 bits."""
     total = np.int64(0)
@@ -42,7 +59,7 @@ def learning_signal(errors, row, n_out, scale):
     return sat16((total << scale) >> 12)
 
 
-@jit
+@jit_inner
 def surrogate(u, thresholds, values):
     """The value of the first threshold that u lies below, else the last."""
     for k in range(4):
@@ -51,19 +68,19 @@ def surrogate(u, thresholds, values):
     return values[4]
 
 
-@jit
+@jit_inner
 def additive(active, k_p, k_r):
     """What regularisation takes from an update."""
     return ((active << k_p) & 0xFFFFFFFF) >> k_r
 
 
-@jit
+@jit_inner
 def multiplier(active, k_mul):
     """16 for full positive updates, down to 0."""
     return max(np.int64(0), 16 - (active >> k_mul))
 
 
-@jit
+@jit_inner
 def product(signal, trace, h, factor, taken, as_built):
     """The signed 32-bit number whose size is the chance of a step."""
     exact = signal * trace * h
@@ -74,7 +91,7 @@ def product(signal, trace, h, factor, taken, as_built):
     return result
 
 
-@jit
+@jit_inner
 def commits(prob, width, lr_p, lr_r, draw):
     """Whether an update of this size is made."""
     if prob == 0:
@@ -85,13 +102,13 @@ def commits(prob, width, lr_p, lr_r, draw):
     return prob == -(np.int64(1) << (width - 1)) or chance >= draw
 
 
-@jit
+@jit_inner
 def moved(w, prob):
     """The weight one step on, unchanged at its limits."""
     return min(w + 1, 127) if prob >= 0 else max(w - 1, -128)
 
 
-@jit
+@jit_inner
 def next_weights(w):
     """512 bits of y[n] = y[n - 3] xor y[n - 25] on, which is y[n - 48] xor y[n - 400]: 16 lanes of 32."""
     for lane in range(16):
@@ -100,7 +117,7 @@ def next_weights(w):
         w[lane] = np.uint32(np.uint32(low >> np.uint32(16)) | np.uint32(high << np.uint32(16)))
 
 
-@jit
+@jit_inner
 def next_outputs(h):
     """448 bits of y[n] = y[n - 1] xor y[n - 22] on, which is y[n - 16] xor y[n - 352]: 32 halves of 14."""
     for k in range(32):
@@ -109,13 +126,13 @@ def next_outputs(h):
         h[k] = (low >> 12 | high << 2) & 0x3FFF
 
 
-@jit
+@jit_inner
 def due(m, do, valid):
     """Whether a tick runs an update pass."""
     return do != 0 and (valid or m.regs[MODE] >> 1 == 3)
 
 
-@jit
+@jit_inner
 def update(m, do, valid):
     """One pass over all groups of 16 post neurons."""
     n_inp, n_rec, n_out = m.regs[N_INP] + 1, m.regs[N_REC] + 1, m.regs[N_OUT] + 1
@@ -124,28 +141,28 @@ def update(m, do, valid):
     for k in range(n_out):
         if valid:
             errors[k] = output_error(
-                np.int64(m.o[k]), m.label[0] == k, np.int64(m.tar[k]), m.regs[REGRESSION], m.regs[NO_OUT_ACT]
+                np.int64(m.out[O, k]), m.ctl[LABEL] == k, np.int64(m.out[TAR, k]), m.regs[REGRESSION], m.regs[NO_OUT_ACT]
             )
-        m.stat[ERRORS] += errors[k] != 0
-    m.stat[UPDATES] += 1
-    m.stat[CYCLES] += 2 * n_rec if do == 4 else groups * (32 + 2 * longest)
+        m.cnt[ERRORS] += errors[k] != 0
+    m.cnt[UPDATES] += 1
+    m.cnt[CYCLES] += 2 * n_rec if do == 4 else groups * (32 + 2 * longest)
     signals, values, active = np.zeros(16, np.int64), np.zeros(16, np.int64), np.zeros(16, np.int64)
     probs = np.zeros(16, np.int64)
     for g in range(groups):
         _post_phase(m, do, valid, g, errors, signals, values, active)
         if do == 4:
             continue
-        silent = True
+        busy = np.int64(0)
         for lane in range(16):
-            silent = silent and active[lane] == 0
+            busy += active[lane] != 0
         for i in range(longest):
             if do & 1 and i < n_inp:
-                _word(m, 0, i, g, valid, silent, signals, values, active, probs)
+                _word(m, np.int64(0), i, g, valid, busy, signals, values, active, probs)
             if do & 2 and i < n_rec:
-                _word(m, 1, i, g, valid, silent, signals, values, active, probs)
+                _word(m, np.int64(1), i, g, valid, busy, signals, values, active, probs)
 
 
-@jit
+@jit_inner
 def _post_phase(m, do, valid, g, errors, signals, values, active):
     n_rec, n_out = m.regs[N_REC] + 1, m.regs[N_OUT] + 1
     last = max(m.regs[N_INP], m.regs[N_REC]) // 2
@@ -156,34 +173,34 @@ def _post_phase(m, do, valid, g, errors, signals, values, active):
         signals[lane] = 0
         if valid and j < n_rec and do & 3:
             signals[lane] = learning_signal(errors, m.wout[j], n_out, m.regs[SCALE])
-            m.stat[PRODUCTS] += n_out
-            m.stat[ADDITIONS] += n_out - 1
-        u = m.u[seen] if own else m.stale[seen % 2]
+            m.cnt[PRODUCTS] += n_out
+            m.cnt[ADDITIONS] += n_out - 1
+        u = m.x[U, seen] if own else m.stale[seen % 2]
         values[lane] = surrogate(u, m.regs[THR_H : THR_H + 4], m.regs[H : H + 5])
-        trace = np.int64(m.tr[seen] if own else m.stale[4 + seen % 2]) >> m.regs[FP_TREC]
+        trace = np.int64(m.x[TR, seen] if own else m.stale[4 + seen % 2]) >> m.regs[FP_TREC]
         active[lane] = max(np.int64(0), trace - m.regs[F0]) if m.regs[MODE] else 0
         if j < n_rec:
-            m.stat[SURROGATES] += (do & 3) != 0
+            m.cnt[SURROGATES] += (do & 3) != 0
             if valid and do & 4:
                 _output_row(m, j, errors, n_out)
 
 
-@jit
+@jit_inner
 def _output_row(m, j, errors, n_out):
-    trace = np.int64(m.to[j]) >> m.regs[FP_TOUT]
+    trace = np.int64(m.x[TO, j]) >> m.regs[FP_TOUT]
     if trace == 0:
-        m.matrix[2, SKIPPED] += 1
+        m.cnt[MATRIX + 2 * PER_MATRIX + SKIPPED] += 1
         return
     for k in range(n_out):
         prob = errors[k] * trace
         draw = np.int64(m.rout[2 * k]) | np.int64(m.rout[2 * k + 1]) << 14
-        _lane(m, 2, m.wout, j, k, prob, 28, draw)
+        _lane(m, np.int64(2), m.wout, j, np.int64(k), prob, np.int64(28), draw)
     next_outputs(m.rout)
-    m.matrix[2, WORDS] += 1
+    m.cnt[MATRIX + 2 * PER_MATRIX + WORDS] += 1
 
 
-@jit
-def _word(m, matrix, i, g, valid, silent, signals, values, active, probs):
+@jit_inner
+def _word(m, matrix, i, g, valid, busy, signals, values, active, probs):
     """One word of input (0) or recurrent (1) weights."""
     regs = m.regs
     regulated = regs[MODE] != 0 and regs[REGUL_W] >> matrix & 1
@@ -191,11 +208,11 @@ def _word(m, matrix, i, g, valid, silent, signals, values, active, probs):
         return
     own = valid or not regs[STALE]
     if matrix == 0:
-        trace = np.int64(m.ti[i] if own else m.stale[2 + i % 2]) >> regs[FP_TINP]
+        trace = np.int64(m.x[TI, i] if own else m.stale[2 + i % 2]) >> regs[FP_TINP]
     else:
-        trace = np.int64(m.tr[i] if own else m.stale[4 + i % 2]) >> regs[FP_TREC]
-    if trace == 0 and silent:
-        m.matrix[matrix, SKIPPED] += 1
+        trace = np.int64(m.x[TR, i] if own else m.stale[4 + i % 2]) >> regs[FP_TREC]
+    if trace == 0 and busy == 0:
+        m.cnt[MATRIX + matrix * PER_MATRIX + SKIPPED] += 1
         return
     scaled = regs[MODE] & 1 and regs[REGUL_W] != 0
     for lane in range(16):
@@ -206,26 +223,26 @@ def _word(m, matrix, i, g, valid, silent, signals, values, active, probs):
             if regs[MODE] & 2 and regulated:
                 taken = additive(active[lane], regs[K_P[matrix]], regs[K_R[matrix]])
             probs[lane] = product(signals[lane], trace, values[lane], factor, taken, regs[GUARD])
-    words, memory = (m.rinp, m.winp) if matrix == 0 else (m.rrec, m.wrec)
+    words, memory = m.lanes[matrix], m.winp if matrix == 0 else m.wrec
     for lane in range(16):
-        _lane(m, matrix, memory, i, 16 * g + lane, probs[lane], 32, np.int64(words[lane]))
+        _lane(m, matrix, memory, i, 16 * g + lane, probs[lane], np.int64(32), np.int64(words[lane]))
     next_weights(words)
-    m.matrix[matrix, WORDS] += 1
+    m.cnt[MATRIX + matrix * PER_MATRIX + WORDS] += 1
 
 
-@jit
+@jit_inner
 def _lane(m, matrix, memory, i, j, prob, width, draw):
     """A stochastic step of one weight; a recurrent weight of a neuron onto itself becomes 0."""
     if prob == 0:
         return
-    m.matrix[matrix, EVALUATED] += 1
+    m.cnt[MATRIX + matrix * PER_MATRIX + EVALUATED] += 1
     if not commits(prob, width, m.regs[LR_P[matrix]], m.regs[LR_R[matrix]], draw):
         return
     old = np.int64(memory[i, j])
     new = moved(old, prob)
-    m.matrix[matrix, COMMITTED] += 1
-    m.matrix[matrix, SATURATED] += new == old
+    m.cnt[MATRIX + matrix * PER_MATRIX + COMMITTED] += 1
+    m.cnt[MATRIX + matrix * PER_MATRIX + SATURATED] += new == old
     if matrix == 1 and i == j:
         new = np.int64(0)
-    m.matrix[matrix, CHANGED] += new != old
+    m.cnt[MATRIX + matrix * PER_MATRIX + CHANGED] += new != old
     memory[i, j] = new
