@@ -9,7 +9,7 @@ f_u, f_ti, f_tr, f_to   int32[2 W]  membranes, input, recurrent and output trace
 f_thr, f_alpha   int32[W]        threshold, decay (u16, 15 fraction bits) of a word's two neurons
 f_dirty, f_z     uint8[2 W]      written in this sample; spike of the last STEP that is not yet swept
 f_o       int32[16]              output potentials; f_wins int64[16] steps that each output won
-f_winp    int8[inputs, C], f_wrec int8[R, C], f_wout int8[R, 16]  weight words, lanes beyond the network too
+f_winp    int8[R, C], f_wrec int8[R, C], f_wout int8[R, 16]  weight words, lanes beyond the network too
 f_rinp, f_rrec  uint32[16]       random words by lane; f_rout uint16[32] halves of lanes
 f_rand    int64[10]              rounding and noise streams in the order of STREAMS
 f_stale   int32[8]               u, t_inp, t_rec, t_out of the last word before its STEP (even, odd)
@@ -67,7 +67,7 @@ def reckon_arrays(state: dict, plan: Plan) -> None:
     state["f_alpha"] = np.full(words, core.alpha, np.int32)
     state["f_dirty"], state["f_z"] = np.zeros(2 * words, np.uint8), np.zeros(2 * words, np.uint8)
     state["f_o"], state["f_wins"] = np.zeros(16, np.int32), np.zeros(16, np.int64)
-    state["f_winp"] = np.zeros((core.n_inp, columns), np.int8)
+    state["f_winp"] = np.zeros((rows, columns), np.int8)
     state["f_wrec"] = np.zeros((rows, columns), np.int8)
     state["f_wout"] = np.zeros((rows, 16), np.int8)
     state["f_stale"], state["f_inp"] = np.zeros(8, np.int32), np.zeros(rows, np.uint8)

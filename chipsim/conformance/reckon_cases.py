@@ -9,7 +9,7 @@ phases do is the core's, interpreted or compiled.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +30,8 @@ from chipsim.state_reckon import ENGINE_COUNTS, STREAMS
 IDLE, PROP, GET_TAR, SEND = 0, 1, 4, 7
 SIZES = {"winp": 4096, "wrec": 4096, "wout": 512, "neur": 128}
 MOST_OPS = 10_000_000
+INTERPRETED = 2_000  # operations of the longest case that the interpreter does
+Lines = Iterator[tuple[str, Callable[[], str]]]  # first word of a line, and the line
 # registers of the chip's interfaces that its core does not read
 UNREAD = ("LOCAL_TICK", "ERROR_HALT", "SRAM_SPEEDMODE", "TIMING_MODE", "CYCLES_PER_TICK", "SEND_LABEL_ONLY")
 
@@ -114,7 +116,8 @@ def _words(case: dict, name: str, size: int, path: Path) -> np.ndarray:
 class Bench:
     """The controller and the test bench around a core; `lines` are what it prints for an operation."""
 
-    def __init__(self, made: Plan, state: State, compiled: bool):
+    def __init__(self, made: Plan, state: State, compiled: bool, words: list[int]):
+        self.words = words  # the neuron memory as it was loaded
         self.plan, self.state = made, state
         self.core = (CompiledCore if compiled else Core)(made, state)
         self.r = {name: int(state["f_regs"][k]) for name, k in INDEX.items()}
@@ -123,13 +126,12 @@ class Bench:
         self.bytes = 0
         self.events = np.zeros(256, np.uint8)
         self.start = self._totals()
-        self.pending = ()  # phases that wait: for a target, for an output to be taken
 
     def _totals(self) -> list[int]:
         cycles = [int(self.state["f_stat"][ENGINE_COUNTS.index(f"{x}_cycles")]) for x in ("step", "sweep", "update")]
         return cycles + [int(x) for x in self.state["f_matrix"][:, 0]]
 
-    def run(self, kind: int, value: int) -> Iterator[str]:
+    def run(self, kind: int, value: int) -> Lines:
         """Do one operation; the lines it prints."""
         if kind == 0:
             self.events[value] = 1
@@ -149,7 +151,8 @@ class Bench:
         elif kind == 6:
             yield from self._dump()
         elif kind == 10:
-            yield f"OUT {self._take()}"
+            taken = self._take()
+            yield "OUT", lambda: f"OUT {taken}"
         elif kind == 11:
             yield from self._shown("G")
         elif kind == 12:
@@ -161,6 +164,7 @@ class Bench:
         if self.phase == IDLE:
             if self.sample:
                 self._sweep()
+            self.events[:] = 0
             return
         arrived = self.events.copy()
         self.events[:] = 0
@@ -222,7 +226,7 @@ class Bench:
             return "none"
         wins = [int(x) for x in self.state["f_wins"][: self.plan.fixed.n_out]]
         best = 0 if self.r["REGRESSION"] else wins.index(max(wins))
-        if self.sample:
+        if self.sample and self.r["SEND_PER_TIMESTEP"]:
             self._sweep(())
         else:
             self.core.idle()
@@ -232,19 +236,19 @@ class Bench:
 
     # ------------------------------------------------------------ lines
 
-    def _shown(self, tag: str) -> Iterator[str]:
+    def _shown(self, tag: str) -> Lines:
         now = [a - b for a, b in zip(self._totals(), self.start, strict=True)]
-        yield (
-            f"{tag} {self.number} state {self.phase} step {now[0]} prop {now[1]} eprop {now[2]} "
-            f"nwi {now[3]} nwr {now[4]} nwo {now[5]}"
-        )
-        yield "N " + " ".join(f"{self._neuron_word(word):032x}" for word in range(self.plan.fixed.words))
-        yield "O " + " ".join(f"{int(o) & 65535:04x}" for o in self.state["f_o"][: self.plan.fixed.n_out])
-        yield "Z " + " ".join(f"{self._bitmap(name):064x}" for name in ("f_z", "f_dirty"))
-        yield "R " + " ".join(self._random())
+        head = f"{tag} {self.number} state {self.phase} step {now[0]} prop {now[1]} eprop {now[2]}"
+        yield f"{tag} {self.number}", lambda: f"{head} nwi {now[3]} nwr {now[4]} nwo {now[5]}"
+        yield "N", lambda: "N " + " ".join(f"{self._neuron_word(word):032x}" for word in range(128))
+        yield "O", lambda: "O " + " ".join(f"{int(o) & 65535:04x}" for o in self.state["f_o"])
+        yield "Z", lambda: "Z " + " ".join(f"{self._bitmap(name):064x}" for name in ("f_z", "f_dirty"))
+        yield "R", lambda: "R " + " ".join(self._random())
 
     def _neuron_word(self, word: int) -> int:
         s, text = self.state, 0
+        if word >= self.plan.fixed.words:
+            return self.words[word]
         for lane in (0, 1):
             i = 2 * word + lane
             fields = int(s["f_u"][i]) & 65535 | int(s["f_ti"][i]) << 16 | int(s["f_tr"][i]) << 28
@@ -263,7 +267,7 @@ class Bench:
         shown += [f"{word[x]:04x}" for x in ("ti0", "ti1", "tr0", "tr1")]
         return shown + [f"{word[x] & 127:02x}" for x in ("to0", "to1")]
 
-    def _dump(self) -> Iterator[str]:
+    def _dump(self) -> Lines:
         core, s = self.plan.fixed, self.state
         for tag, name, rows in (("WI", "winp", core.n_inp), ("WR", "wrec", core.n_rec), ("WO", "wout", core.n_rec)):
             for i in range(rows):
@@ -271,41 +275,35 @@ class Bench:
                 for g in range(len(memory) // 16):
                     lanes = memory[16 * g : 16 * g + 16].view(np.uint8)
                     place = f"{i} {g}" if tag != "WO" else str(i)
-                    yield f"{tag} {place} {int.from_bytes(lanes.tobytes(), 'little'):032x}"
-
-
-FIELDS = {
-    "T": "cycles and states", "G": "cycles and states", "N": "neuron word", "O": "output potential",
-    "Z": "spikes, written words", "R": "random word", "WI": "input weights", "WR": "recurrent weights",
-    "WO": "output weights", "OUT": "output",
-}  # fmt: skip
+                    word = int.from_bytes(lanes.tobytes(), "little")
+                    yield tag, lambda t=tag, p=place, w=word: f"{t} {p} {w:032x}"
 
 
 def replay(path: Path) -> Iterator[Result]:
-    """A case on the interpreter and on the kernels, line by line."""
+    """A case on the kernels and, unless it is long, on the interpreter, line by line."""
     case = read_case(path)
     ops, expected = case.get("ops"), case.get("expected")
     if not isinstance(ops, list) or not isinstance(expected, list) or len(ops) > MOST_OPS:
         raise DataError("no lists of operations and expected lines", where=str(path))
     for part, compiled in (("kernels", True), ("interpreter", False)):
-        if not compiled and len(ops) > 2_000:
-            continue  # the interpreter is shown on the small cases
-        try:
-            made, state = build(case, path)
-        except ChipsimError as error:
-            raise DataError(f"the case cannot be built: {error.message}", where=str(path)) from error
-        yield _compared(path, part, Bench(made, state, compiled), ops, expected)
+        if compiled or len(ops) <= INTERPRETED:
+            try:
+                made, state = build(case, path)
+            except ChipsimError as error:
+                raise DataError(f"the case cannot be built: {error.message}", where=str(path)) from error
+            words = [int(row, 16) for row in case["memories"]["neur"]]
+            yield _compared(path, part, Bench(made, state, compiled, words), ops, expected)
 
 
 def _compared(path: Path, part: str, bench: Bench, ops: list, expected: list) -> Result:
     at, checked = 0, 0
     for number, op in enumerate(ops):
         kind, value = _op(op, number, path)
-        for line in bench.run(kind, value):
+        for tag, line in bench.run(kind, value):
             wanted = str(expected[at]) if at < len(expected) else "end of the file"
-            if bench.quiet and wanted.split()[0] != line.split()[0]:
+            if bench.quiet and not f"{wanted} ".startswith(f"{tag} "):
                 continue  # lines that a quiet test bench does not print
-            wrong = _differs(line, wanted)
+            wrong = _differs(line(), wanted)
             checked += len(wanted.split())
             if wrong is not None:
                 place = f"operation {number} (tick {bench.number}, line {at})"
@@ -326,14 +324,27 @@ def _op(op: object, number: int, path: Path) -> tuple[int, int]:
 
 
 def _differs(line: str, wanted: str) -> tuple[str, str, str] | None:
-    """(register, expected, got) of the first word in which two lines differ."""
-    if line == wanted:
-        return None
+    """(register, expected, got) of the first word in which two lines differ. A bench prints the neurons
+    and outputs of its network only."""
     mine, theirs = line.split(), wanted.split()
+    if theirs and theirs[0] in ("N", "O"):
+        mine = mine[: len(theirs)]
     for k in range(max(len(mine), len(theirs))):
         a = mine[k] if k < len(mine) else "nothing"
         b = theirs[k] if k < len(theirs) else "nothing"
         if a != b:
-            what = FIELDS.get(theirs[0], theirs[0])
-            return f"{what} {k - 1}" if k else "kind of line", b, a
-    return "spaces", wanted, line
+            return (f"{_named(theirs[0], k)}" if k else "kind of line"), b, a
+    return None
+
+
+def _named(tag: str, k: int) -> str:
+    """What the k-th word of a line is."""
+    if tag in ("T", "G"):
+        shown = ("step number", "", "state", "", "STEP cycles", "", "sweep cycles", "", "update cycles", "",
+                 "input words", "", "recurrent words", "", "output words")  # fmt: skip
+        return shown[k - 1] if k <= len(shown) else "counts"
+    if tag == "R":
+        return f"random word {('w_inp', 'w_rec', 'w_out', 'u0', 'u1', 'o', *STREAMS[2:8])[min(k, 12) - 1]}"
+    kinds = {"N": "neuron word", "O": "output", "WI": "input weights", "WR": "recurrent weights"}
+    kinds |= {"WO": "output weights", "OUT": "output taken", "Z": "bitmap of spikes (0), written words (1),"}
+    return f"{kinds.get(tag, tag)} {k - 1}"
