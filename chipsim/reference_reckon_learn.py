@@ -159,4 +159,4 @@ class Learning:
         memory[i, j] = new
 
     def _counted(self, matrix: int, name: str, amount: int = 1) -> None:
-        self.state["f_matrix"][matrix, MATRIX_COUNTS.index(name)] += amount
+        self.state["f_matrix_stat"][matrix, MATRIX_COUNTS.index(name)] += amount

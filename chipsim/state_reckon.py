@@ -17,7 +17,7 @@ f_inp     uint8[R]               input events that the coming sweep delivers
 f_label, f_tar   int64[1], int32[16]  class label; regression targets
 f_live    uint8[1]               a sample is running
 f_stat    int64[len(ENGINE_COUNTS)]
-f_matrix  int64[3, len(MATRIX_COUNTS)]  of w_inp, w_rec, w_out
+f_matrix_stat  int64[3, len(MATRIX_COUNTS)]  of w_inp, w_rec, w_out
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def reckon_arrays(state: dict, plan: Plan) -> None:
     state["f_label"], state["f_tar"] = np.zeros(1, np.int64), np.zeros(16, np.int32)
     state["f_live"] = np.zeros(1, np.uint8)
     state["f_stat"] = np.zeros(len(ENGINE_COUNTS), np.int64)
-    state["f_matrix"] = np.zeros((3, len(MATRIX_COUNTS)), np.int64)
+    state["f_matrix_stat"] = np.zeros((3, len(MATRIX_COUNTS)), np.int64)
     load_seeds(state)
     pull(plan, state)
 

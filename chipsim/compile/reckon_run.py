@@ -53,7 +53,7 @@ class Bound:
         hidden, out = f"l{core.hidden}_", f"l{core.output}_"
         state[hidden + "fired"][0], state[hidden + "count"][0] = m.spk
         state["f_stat"] += m.cnt[: k.MATRIX]
-        state["f_matrix"] += m.cnt[k.MATRIX : k.HIDDEN].reshape(3, -1)
+        state["f_matrix_stat"] += m.cnt[k.MATRIX : k.HIDDEN].reshape(3, -1)
         state[hidden + "stat"] += m.cnt[k.HIDDEN : k.OUT]
         state[out + "stat"] += m.cnt[k.OUT : k.AXONS]
         for c, counted in zip(core.connections, m.cnt[k.AXONS :].reshape(3, 2), strict=True):

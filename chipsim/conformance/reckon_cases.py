@@ -129,7 +129,7 @@ class Bench:
 
     def _totals(self) -> list[int]:
         cycles = [int(self.state["f_stat"][ENGINE_COUNTS.index(f"{x}_cycles")]) for x in ("step", "sweep", "update")]
-        return cycles + [int(x) for x in self.state["f_matrix"][:, 0]]
+        return cycles + [int(x) for x in self.state["f_matrix_stat"][:, 0]]
 
     def run(self, kind: int, value: int) -> Lines:
         """Do one operation; the lines it prints."""

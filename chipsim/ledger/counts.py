@@ -44,6 +44,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from chipsim.chip import EVENTS
+from chipsim.ledger.fixed import add_core_events, core_counters, matrix_counters, weight_writes
 from chipsim.microcode.program import COUNTS, BoundRegister
 from chipsim.plan import ConnectionPlan, LayerPlan, Plan
 from chipsim.state import CONNECTION_COUNTS, HISTORY_COUNTS, LAYER_COUNTS
@@ -71,8 +72,13 @@ def counters(plan: Plan, state: Mapping[str, Any]) -> dict[str, Any]:
     histories    {connection, or layer of a circuit: {HISTORY_COUNTS}}, where something is stored
     weights      {connection: {"evaluated", "skipped", "draws", "saturated", "rounded_to_zero",
                  "changed"}}: the lines into the weight, summed; `changed` counts written elements
+    core, matrices  of a chip whose whole step is fixed hardware (`ledger.fixed`)
     """
     rows = {c.name: line_rows(c, state) for c in plan.connections if c.program}
+    core = {}
+    if plan.fixed is not None:
+        core = {"core": core_counters(plan, state), "matrices": matrix_counters(plan, state)}
+        core["weights"] = weight_writes(plan, state)
     return {
         "layers": {x.name: _named(LAYER_COUNTS, state[f"l{x.index}_stat"]) for x in plan.layers},
         "connections": {
@@ -89,6 +95,7 @@ def counters(plan: Plan, state: Mapping[str, Any]) -> dict[str, Any]:
             for c in plan.connections
             if c.program and c.program.weight
         },
+        **core,
     }
 
 
@@ -166,8 +173,10 @@ def event_counts(plan: Plan, state: Mapping[str, Any]) -> dict[str, Events]:
                 if name in CIRCUIT_EVENTS:
                     _add(ledger["error"], CIRCUIT_EVENTS[name], count)
             _history(ledger["error"], counted["histories"].get(layer.name, {}))
-        out[layer.name] = {purpose: _ordered(events) for purpose, events in ledger.items()}
-    return out
+        out[layer.name] = ledger
+    if plan.fixed is not None:
+        add_core_events(plan, state, out)
+    return {name: {p: _ordered(events) for p, events in ledger.items()} for name, ledger in out.items()}
 
 
 def is_error_layer(plan: Plan, layer: LayerPlan) -> bool:

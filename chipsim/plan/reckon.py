@@ -110,6 +110,8 @@ def plan_reckon(
     layers = finish_layers(network, layers, connections, ())
     core = _core(network, parts, layers, bits, rule, dict(fixed or {}), seed)
     notes += _notes(network, parts, core)
+    rounding = "stochastic" if core.register("EN_STOCH_ROUND") else "floor"
+    layers = [replace(x, decay_rounding=rounding) for x in layers]
     return Plan(
         chip=chip.name,
         fidelity=chip.fidelity,
