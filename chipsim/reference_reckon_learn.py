@@ -66,9 +66,7 @@ class Learning:
             j = LANES * g + lane
             seen = self._beyond(j)
             signals.append(self._signal(j, errors) if target_valid and j < self.n_rec else 0)
-            surrogates.append(
-                datapath.surrogate(self._read("f_u", seen, target_valid), thresholds, values)
-            )
+            surrogates.append(datapath.surrogate(self._read("f_u", seen, target_valid), thresholds, values))
             trace = self._read("f_tr", seen, target_valid) >> r["FP_LOC_TREC"]
             activities.append(datapath.activity(trace, r["REGUL_F0"]) if r["REGUL_MODE"] else 0)
             if j < self.n_rec:

@@ -16,12 +16,13 @@ from chipsim.reckon.registers import INDEX
 from chipsim.state import LAYER_COUNTS
 from chipsim.state_reckon import ENGINE_COUNTS, MATRIX_COUNTS
 
+
 class Memory(NamedTuple):
     """What the core works on; all of it is written in place.
 
     x      int32[4, 2 W]  membranes and input, recurrent, output traces: rows U, TI, TR, TO
     conf   int32[2, W]    rows THR, ALPHA;  flags uint8[2, 2 W] rows DIRTY, Z
-    out    int32[2, 16]   potentials, regression targets: rows O, TAR
+    out    int32[2, 16]   potentials, regression targets: rows OUTPUT, TAR
     ctl    int64[18]      wins of the outputs, then the label (LABEL) and whether a sample runs (LIVE)
     lanes  uint32[2, 16]  random words of input and recurrent weights
     cnt    int64[COUNTERS]  counters: core, matrices, hidden layer, output layer, deliveries
@@ -49,7 +50,7 @@ class Memory(NamedTuple):
 U, TI, TR, TO = range(4)
 THR, ALPHA = range(2)
 DIRTY, Z = range(2)
-O, TAR = range(2)
+OUTPUT, TAR = range(2)
 LABEL, LIVE = 16, 17
 MATRIX = len(ENGINE_COUNTS)  # first counter of w_inp; then w_rec, w_out
 PER_MATRIX = len(MATRIX_COUNTS)
@@ -58,7 +59,9 @@ OUT = HIDDEN + len(LAYER_COUNTS)
 AXONS = OUT + len(LAYER_COUNTS)  # axon events and synaptic events of each matrix
 COUNTERS = AXONS + 6
 
-RST_MODE, FP_WINP, FP_WREC, FP_WOUT = (INDEX[x] for x in ("RST_MODE", "FP_LOC_WINP", "FP_LOC_WREC", "FP_LOC_WOUT"))
+RST_MODE, FP_WINP, FP_WREC, FP_WOUT = (
+    INDEX[x] for x in ("RST_MODE", "FP_LOC_WINP", "FP_LOC_WREC", "FP_LOC_WOUT")
+)
 FP_TINP, FP_TREC, FP_TOUT = (INDEX[f"FP_LOC_{x}"] for x in ("TINP", "TREC", "TOUT"))
 STOCH, KAPPA, NOISE_EN, NOISE_STR = (INDEX[x] for x in ("EN_STOCH_ROUND", "KAPPA", "NOISE_EN", "NOISE_STR"))
 FORCE, REGRESSION = INDEX["FORCE_TRACES"], INDEX["REGRESSION"]
@@ -198,10 +201,10 @@ def _step_outputs(m, cycles):
     rounds = m.regs[STOCH] != 0 and kappa != 0x80
     for k in range(cycles):
         if k <= m.regs[N_OUT]:
-            o = np.int64(m.out[O, k])
+            o = np.int64(m.out[OUTPUT, k])
             m.cnt[OUT + (1 if o != 0 else 2)] += 1
             m.cnt[OUT + 6] += rounds
-            m.out[O, k] = decayed(o, kappa, 7, -16, rounds, m.rand[8] & 127)
+            m.out[OUTPUT, k] = decayed(o, kappa, 7, -16, rounds, m.rand[8] & 127)
         if rounds:
             m.rand[8] = next7(m.rand[8])
 
@@ -211,7 +214,7 @@ def winner(m):
     """The output with the largest potential, the lowest of equals."""
     best = 0
     for k in range(1, m.regs[N_OUT] + 1):
-        if m.out[O, k] > m.out[O, best]:
+        if m.out[OUTPUT, k] > m.out[OUTPUT, best]:
             best = k
     return best
 
@@ -242,7 +245,12 @@ def _one_event(m, do, i, n_rec):
     _count_delivery(m, event, spike, n_rec)
     if spike:
         for k in range(m.regs[N_OUT] + 1):
-            m.out[O, k] = delivered(np.int64(m.out[O, k]), np.int64(0), np.int64(m.wout[i, k]) << m.regs[FP_WOUT], np.int64(0))
+            m.out[OUTPUT, k] = delivered(
+                np.int64(m.out[OUTPUT, k]),
+                np.int64(0),
+                np.int64(m.wout[i, k]) << m.regs[FP_WOUT],
+                np.int64(0),
+            )
     forced = m.regs[FORCE] != 0
     a_inp = np.int64(8) << m.regs[FP_TINP] if event and (do & 1 or forced) else np.int64(0)
     a_rec = np.int64(8) << m.regs[FP_TREC] if spike and (do & 2 or forced) else np.int64(0)
@@ -335,7 +343,7 @@ def _traces(m, i, word, a_inp, a_rec, a_out):
 def idle(m):
     """The end of a sample."""
     m.flags[:] = 0
-    m.out[O, :] = 0
+    m.out[OUTPUT, :] = 0
     m.ctl[:16] = 0
     m.inp[:] = 0
     m.ctl[LIVE] = 0

@@ -14,12 +14,12 @@ from chipsim.compile.reckon_kernels import (
     N_INP,
     N_OUT,
     N_REC,
+    OUTPUT,
     PER_MATRIX,
     TAR,
     TI,
     TO,
     TR,
-    O,
     U,
     sat16,
 )
@@ -141,7 +141,11 @@ def update(m, do, valid):
     for k in range(n_out):
         if valid:
             errors[k] = output_error(
-                np.int64(m.out[O, k]), m.ctl[LABEL] == k, np.int64(m.out[TAR, k]), m.regs[REGRESSION], m.regs[NO_OUT_ACT]
+                np.int64(m.out[OUTPUT, k]),
+                m.ctl[LABEL] == k,
+                np.int64(m.out[TAR, k]),
+                m.regs[REGRESSION],
+                m.regs[NO_OUT_ACT],
             )
         m.cnt[ERRORS] += errors[k] != 0
     m.cnt[UPDATES] += 1

@@ -159,7 +159,8 @@ class ReckonKernels:
     def __init__(self, plan: Plan, *, twin: bool = False):
         if twin:
             raise SettingError(
-                f"chip {plan.chip} is fixed hardware: there is no float twin of it", remedy="run it without twin"
+                f"chip {plan.chip} is fixed hardware: there is no float twin of it",
+                remedy="run it without twin",
             )
         self.plan = plan
 
@@ -201,7 +202,7 @@ class ReckonKernels:
             if fresh:
                 core = plan.fixed
                 finals[0][row] = bound.m.spk[1]
-                finals[1][row] = bound.m.out[k.O, : core.n_out]
+                finals[1][row] = bound.m.out[k.OUTPUT, : core.n_out]
                 finals[2][row] = bound.m.x[k.U, : core.n_rec]
         bound.store()
         state[f"l{plan.fixed.source}_stat"][0] += found

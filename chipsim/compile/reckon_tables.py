@@ -32,7 +32,7 @@ def output_error(rows, out):
 
 @jit_entry
 def product(rows, out):
-    """mode, regul_w, k_inp_p, k_inp_r, k_rec_p, k_rec_r, k_mul, trace, L, h, active -> prob of both matrices."""
+    """mode, regul_w, four shifts, k_mul, trace, L, h, active -> prob of both matrices."""
     for n in range(rows.shape[0]):
         mode, regul_w, p_inp, r_inp, p_rec, r_rec, k_mul, trace, signal, h, active = rows[n]
         factor = learn.multiplier(active, k_mul) if mode & 1 and regul_w else np.int64(16)
@@ -51,7 +51,9 @@ def learning_signal(rows, out):
         row = rows[n]
         for j in range(16):
             told = j == row[3]
-            errors[j] = learn.output_error(row[21 + j], told, np.int64(0), np.int64(0), row[2]) if j <= row[0] else 0
+            errors[j] = (
+                learn.output_error(row[21 + j], told, np.int64(0), np.int64(0), row[2]) if j <= row[0] else 0
+            )
             out[n, 1 + 2 * j], out[n, 2 + 2 * j] = errors[j], errors[j] * row[4]
         out[n, 0] = learn.learning_signal(errors, row[5:21], row[0] + 1, row[1])
 

@@ -43,7 +43,9 @@ def network(config: dict[str, int]) -> Network:
     ahead = config["FP_LOC_WREC"] - config["FP_LOC_WINP"]
     net = Network()
     net.source("in", sizes[0])
-    net.lif("hidden", sizes[1], tau_v_ms=20, threshold=2.0**-9, reset="hard" if config["RST_MODE"] else "soft")
+    net.lif(
+        "hidden", sizes[1], tau_v_ms=20, threshold=2.0**-9, reset="hard" if config["RST_MODE"] else "soft"
+    )
     net.integrator("out", sizes[2])
     net.connect("in", "hidden", rule=learns[0], spread=0.0)
     net.connect("hidden", "hidden", rule=learns[1], spread=0.0, w_range=2.0**ahead)
@@ -58,7 +60,9 @@ def build(case: dict, path: Path) -> tuple[Plan, State]:
     """The plan of a case and its state with the case's memories. Raises DataError for a damaged case."""
     config = _config(case, path)
     words = {name: _words(case, name, size, path) for name, size in SIZES.items()}
-    made = plan(network(config), load_chip("reckon"), load_rule, fixed={k: config[k] for k in RANGES if k in config})
+    made = plan(
+        network(config), load_chip("reckon"), load_rule, fixed={k: config[k] for k in RANGES if k in config}
+    )
     state, core = make_state(made), made.fixed
     for name, per_row in (("winp", 16), ("wrec", 16), ("wout", 1)):
         memory = state[f"f_{name}"]
@@ -72,7 +76,10 @@ def build(case: dict, path: Path) -> tuple[Plan, State]:
         text = int.from_bytes(words["neur"][word].tobytes(), "little")
         for lane in (0, 1):
             i = 2 * word + lane
-            fields = [text >> (50 * lane + at) & mask for at, mask in ((0, 65535), (16, 4095), (28, 4095), (40, 1023))]
+            fields = [
+                text >> (50 * lane + at) & mask
+                for at, mask in ((0, 65535), (16, 4095), (28, 4095), (40, 1023))
+            ]
             state["f_u"][i] = fields[0] - (fields[0] >> 15 << 16)
             state["f_ti"][i], state["f_tr"][i], state["f_to"][i] = fields[1:]
         thr = text >> 100 & 65535
@@ -128,7 +135,9 @@ class Bench:
         self.start = self._totals()
 
     def _totals(self) -> list[int]:
-        cycles = [int(self.state["f_stat"][ENGINE_COUNTS.index(f"{x}_cycles")]) for x in ("step", "sweep", "update")]
+        cycles = [
+            int(self.state["f_stat"][ENGINE_COUNTS.index(f"{x}_cycles")]) for x in ("step", "sweep", "update")
+        ]
         return cycles + [int(x) for x in self.state["f_matrix_stat"][:, 0]]
 
     def run(self, kind: int, value: int) -> Lines:
@@ -269,7 +278,11 @@ class Bench:
 
     def _dump(self) -> Lines:
         core, s = self.plan.fixed, self.state
-        for tag, name, rows in (("WI", "winp", core.n_inp), ("WR", "wrec", core.n_rec), ("WO", "wout", core.n_rec)):
+        for tag, name, rows in (
+            ("WI", "winp", core.n_inp),
+            ("WR", "wrec", core.n_rec),
+            ("WO", "wout", core.n_rec),
+        ):
             for i in range(rows):
                 memory = s[f"f_{name}"][i]
                 for g in range(len(memory) // 16):

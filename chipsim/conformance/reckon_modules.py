@@ -50,7 +50,8 @@ def learning_signal(row: Row) -> Row:
     """outputs - 1, scale, no_act, label, t_out, 16 weights, 16 potentials -> L, then error and product."""
     last, scale, no_act, label, trace = row[:5]
     errors = [
-        datapath.output_error(o, k == label, 0, 0, no_act) if k <= last else 0 for k, o in enumerate(row[21:37])
+        datapath.output_error(o, k == label, 0, 0, no_act) if k <= last else 0
+        for k, o in enumerate(row[21:37])
     ]
     signal = datapath.learning_signal(errors, row[5:21], scale)
     return (signal, *(x for e in errors for x in (e, e * trace)))
@@ -91,7 +92,9 @@ def table(name: str, path: Path) -> Iterator[Result]:
     got = np.zeros_like(wanted)
     compiled(rows, got)
     yield Result(path.name, "kernels", wanted.size, first_row(wanted, got, names, "lane"))
-    chosen = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), INTERPRETED)).astype(int)) if len(rows) else []
+    chosen = (
+        np.unique(np.linspace(0, len(rows) - 1, min(len(rows), INTERPRETED)).astype(int)) if len(rows) else []
+    )
     slow = np.array([interpreted(tuple(int(x) for x in rows[n])) for n in chosen], np.int64)
     wrong = first_row(wanted[chosen], slow.reshape(-1, outputs), names, "lane")
     if wrong is not None and wrong.place.startswith("lane "):
@@ -103,7 +106,8 @@ def _integers(array: np.ndarray, columns: int, path: Path) -> np.ndarray:
     array = array[:, None] if array.ndim == 1 and columns == 1 else array
     if array.dtype.kind not in "iu" or array.ndim != 2 or array.shape[1] != columns:
         raise DataError(
-            f"{array.dtype} numbers of shape {array.shape}; needed integers [rows, {columns}]", where=str(path)
+            f"{array.dtype} numbers of shape {array.shape}; needed integers [rows, {columns}]",
+            where=str(path),
         )
     return np.ascontiguousarray(array, np.int64)
 

@@ -54,7 +54,9 @@ def summary(
     programs = [c.program for c in plan.connections if c.program]
     out: dict[str, Any] = {
         "experiment": experiment,
-        "rule": ", ".join(dict.fromkeys(p.name for p in programs)) or (plan.fixed and plan.fixed.rule) or None,
+        "rule": ", ".join(dict.fromkeys(p.name for p in programs))
+        or (plan.fixed and plan.fixed.rule)
+        or None,
         "noise": ", ".join(dict.fromkeys(c.noise for c in plan.connections if c.program))
         or chip.noise_default,
         "version": __version__,

@@ -83,11 +83,20 @@ def plan(
     if chip.fixed == "reckon_eprop":
         used = dict(weight_bits=weight_bits, noise=noise, engine=engine, formats=formats, params=params)
         return plan_reckon(
-            network, chip, rules, seed=seed, update=update, contexts=contexts, fixed=fixed, strict=strict, **used
+            network,
+            chip,
+            rules,
+            seed=seed,
+            update=update,
+            contexts=contexts,
+            fixed=fixed,
+            strict=strict,
+            **used,
         )
     if fixed:
         raise SettingError(
-            f"chip {chip.name} has no registers of a fixed step", remedy="leave out `fixed`, or use chip reckon"
+            f"chip {chip.name} has no registers of a fixed step",
+            remedy="leave out `fixed`, or use chip reckon",
         )
     order = _order(network, chip)
     bits = weight_formats(network, chip, weight_bits)

@@ -16,25 +16,18 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from fractions import Fraction
 
 from chipsim.errors import LimitError, NetworkError, SettingError, did_you_mean
-from chipsim.fixed import Format, fold
+from chipsim.microcode.fixed_rules import check_fixed
 from chipsim.microcode.program import Note
 from chipsim.network import Connection, Network
 from chipsim.plan.connections import fold_connection, load_program
 from chipsim.plan.layers import finish_layers, fold_layers, weight_formats
+from chipsim.plan.reckon_registers import MATRICES, SCALE, TRACES, alpha, kappa, rates, seeds, surrogate
 from chipsim.plan.types import Plan, Update
 from chipsim.reckon.registers import INDEX, register_file
-from chipsim.reckon.rules import check_rule
 
 SIZES = {"inputs": 256, "hidden neurons": 256, "outputs": 16}
-MATRICES = ("WINP", "WREC", "WOUT")
-TRACES = {"FP_LOC_TINP": 3, "FP_LOC_TREC": 3, "FP_LOC_TOUT": 5}
-SCALE = 5  # LEARN_SIG_SCALE
-RATE = 2  # shift of the probability of a step, as rules/eprop_reckon.rule has it
-HALF_WIDTHS = (Fraction(-1), Fraction(-1, 3), Fraction(1, 3), Fraction(1))
-SURROGATE = (0, 5, 15, 5, 0)  # a triangle of three parts; 16 is 1
 
 
 @dataclass(frozen=True)
@@ -193,7 +186,9 @@ def _check_layers(network: Network, chip: object, parts: tuple) -> None:
             raise LimitError(f"{layer.size} {what}; the chip has room for {most}", where=where)
     source, hidden, output = parts[:3]
     if source.payload_bits != 1:
-        raise LimitError("graded events; the chip takes plain spikes", where=f"layer '{source.name}', {where}")
+        raise LimitError(
+            "graded events; the chip takes plain spikes", where=f"layer '{source.name}', {where}"
+        )
     for layer in (hidden, output):
         wishes = {"tau_u_ms": None, "bias": 0.0, "refractory": 0, "rectify": False, "leak": "multiply",
                   "reset_current": False, "homeostasis": None}  # fmt: skip
@@ -219,7 +214,7 @@ def _rule(network: Network, chip: object, rules: object, parts: tuple) -> str:
     wires = [c for c in parts[3:] if c is not None]
     names = {c.rule for c in wires} - {None}
     for name in sorted(names):
-        check_rule(load_program(name, rules), chip)
+        check_fixed(load_program(name, rules), chip)
     if names:
         _check_circuits(network, parts)
     for c in wires:
@@ -278,14 +273,14 @@ def _core(network, parts, layers, bits, rule, fixed, seed) -> ReckonPlan:
         "NUM_OUT_NEUR": output.size - 1,
         "RST_MODE": int(hidden.reset == "hard"),
         "DO_EPROP": sum(1 << k for k, c in enumerate(wires) if c is not None and c.rule),
-        "KAPPA": _kappa(output, network.dt_ms),
+        "KAPPA": kappa(output, network.dt_ms),
         **_shifts(network, parts, layers, bits),
     }
     errors = {k.error for k in network.circuits if k.layer == output.index}
     derived |= {"REGRESSION": int("regression" in errors), "NO_OUT_ACT": int("regression" in errors)}
-    chosen = {**TRACES, "LEARN_SIG_SCALE": SCALE, "EN_STOCH_ROUND": 1, **_surrogate(folded), **_seeds(seed)}
+    chosen = {**TRACES, "LEARN_SIG_SCALE": SCALE, "EN_STOCH_ROUND": 1, **surrogate(folded), **seeds(seed)}
     chosen |= {name: value for name, value in fixed.items()}
-    chosen |= {k: v for k, v in _rates(wires, bits, chosen["LEARN_SIG_SCALE"]).items() if k not in fixed}
+    chosen |= {k: v for k, v in rates(wires, bits, chosen["LEARN_SIG_SCALE"]).items() if k not in fixed}
     for name in derived:
         if name in fixed and name not in ("DO_EPROP", "KAPPA", "NO_OUT_ACT", "FP_LOC_WOUT", "REGRESSION"):
             if fixed[name] != derived[name]:
@@ -295,11 +290,10 @@ def _core(network, parts, layers, bits, rule, fixed, seed) -> ReckonPlan:
                     remedy="change the network (sizes, reset, w_range), or leave the register out",
                 )
         chosen.setdefault(name, derived[name])
-    alpha = _alpha(hidden, network.dt_ms)
     wired = tuple(-1 if c is None else c.index for c in wires)
     return ReckonPlan(
         source.size, hidden.size, output.size, source.index, hidden.index, output.index, wired,
-        folded.threshold, alpha, register_file(chosen), rule,
+        folded.threshold, alpha(hidden, network.dt_ms), register_file(chosen), rule,
     )  # fmt: skip
 
 
@@ -323,69 +317,6 @@ def _shifts(network, parts, layers, bits) -> dict[str, int]:
             )
         shifts[f"FP_LOC_{name}"] = shift
     return shifts
-
-
-def _alpha(layer: object, dt_ms: float) -> int:
-    """15 fraction bits; the highest four bits are 0111 or 1000: 0.875 to 1.124."""
-    exact = 1.0 if math.isinf(layer.tau_v_ms) else math.exp(-dt_ms / layer.tau_v_ms)
-    raw = fold(Fraction(exact), Format(False, 16, 15)).raw
-    if raw < 0x7000:
-        raise LimitError(
-            f"tau_v_ms {layer.tau_v_ms:g} is a decay of {exact:.4f} per step; the chip's smallest is 0.875",
-            where=f"layer '{layer.name}'",
-            remedy="use a longer time constant (7.49 steps or more), or shorter steps",
-        )
-    return raw
-
-
-def _kappa(layer: object, dt_ms: float) -> int:
-    exact = 1.0 if math.isinf(layer.tau_v_ms) else math.exp(-dt_ms / layer.tau_v_ms)
-    return fold(Fraction(exact), Format(False, 8, 7)).raw
-
-
-def _surrogate(layer: object) -> dict[str, int]:
-    """The triangle of the rule: value 1/3, 1, 1/3 within one threshold of the threshold."""
-    thr = layer.threshold
-    edges = [fold(Fraction(thr) * (1 + x), Format(True, 16, 0)).raw for x in HALF_WIDTHS]
-    return {f"THR_H_{k}": edge for k, edge in enumerate(edges)} | {
-        f"H_{k}": value for k, value in enumerate(SURROGATE)
-    }
-
-
-def _rates(wires, bits, scale: int) -> dict[str, int]:
-    """LR_P, LR_R of each matrix from its rate shift. A count of one in |L h x| * 2**-rate is, in the
-    chip's units, 2**(scale + frac(w_out) + 6) of 32 bits (L: 11 + frac(w_out) + scale - 12 bits, h 4,
-    trace 3), for the outputs 2**12 of 28 bits (error 11, trace 1)."""
-    frac = bits[wires[2].index].frac if wires[2] is not None else 7
-    made = {}
-    for k, (name, c) in enumerate(zip(MATRICES, wires, strict=True)):
-        if c is None:
-            continue
-        rate = int(c.settings.get("params", {}).get("rate", RATE))
-        made |= rate_registers(name, rate, scale, frac) if k < 2 else rate_registers(name, rate)
-    return made
-
-
-def rate_registers(name: str, rate: int, scale: int = 0, frac: int = 0) -> dict[str, int]:
-    """LR_P_<name> and LR_R_<name> of a rate shift. Raises LimitError beyond 31."""
-    shift = (28 - 12 if name == "WOUT" else 32 - scale - frac - 6) - rate
-    if abs(shift) > 31:
-        raise LimitError(f"rate {rate} needs a shift of {shift}", where=f"LR_P_{name}", remedy="-31 to 31")
-    return {f"LR_P_{name}": max(0, shift), f"LR_R_{name}": max(0, -shift)}
-
-
-def _seeds(seed: int) -> dict[str, int]:
-    """Seeds of the random streams from the run's seed, never 0."""
-    from chipsim.noise import murmur3
-    from chipsim.reckon.registers import RESET_SEEDS
-
-    made = {}
-    for k, name in enumerate(RESET_SEEDS):
-        lanes = 2 if name in ("SEED_STRND_NEUR", "SEED_STRND_TINP", "SEED_STRND_TREC", "SEED_STRND_TOUT") else 1
-        bits = {"SEED_INP": 25, "SEED_REC": 25, "SEED_OUT": 22, "SEED_NOISE_NEUR": 17}.get(name, 15)
-        words = [murmur3((k, lane, seed >> 32), seed & 0xFFFFFFFF) & ((1 << bits) - 1) for lane in range(lanes)]
-        made[name] = sum((word or 1) << (bits * lane) for lane, word in enumerate(words))
-    return made
 
 
 def _notes(network: Network, parts: tuple, core: ReckonPlan) -> list[Note]:
