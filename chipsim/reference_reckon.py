@@ -24,7 +24,7 @@ class Core(Learning):
     """The core over the arrays of a state; `learn` False is DO_EPROP = 0."""
 
     def __init__(self, plan: Plan, state: State, learn: bool = True):
-        self.plan, self.core, self.state = plan, plan.fixed, state
+        self.plan, self.core, self.state = plan, plan.reckon, state
         self.r = {name: int(value) for name, value in zip(NAMES, state["f_regs"], strict=True)}
         if not learn:
             self.r["DO_EPROP"] = 0

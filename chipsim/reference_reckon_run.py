@@ -34,7 +34,7 @@ def check_labels(plan: Plan, labels: np.ndarray) -> None:
     """DataError for a class that the output does not have."""
     from chipsim.errors import DataError
 
-    core = plan.fixed
+    core = plan.reckon
     if not core.register("REGRESSION") and labels.size and labels.max() >= core.n_out:
         raise DataError(
             f"label {labels.max()}; the classes are 0 to {core.n_out - 1}",
@@ -81,7 +81,7 @@ class Run:
         cell = sample * self.n_steps + ts - 1
         lo, hi = int(self.events.start[cell]), int(self.events.start[cell + 1])
         self.state["f_inp"][self.events.axon[lo:hi]] = 1
-        add(self.state[f"l{self.plan.fixed.source}_stat"], LAYER_COUNTS, "spikes", hi - lo)
+        add(self.state[f"l{self.plan.reckon.source}_stat"], LAYER_COUNTS, "spikes", hi - lo)
 
     def _target(self, sample: int, ts: int) -> bool:
         """Whether a target is valid at this tick; it is stored as the chip would be sent it."""
@@ -100,7 +100,7 @@ class Run:
         kept = {name: state[name].copy() for name in RANDOM}
         core.idle()
         for name in ("count", "fired"):
-            state[f"l{plan.fixed.hidden}_{name}"][...] = 0
+            state[f"l{plan.reckon.hidden}_{name}"][...] = 0
         winners = [self.tick(k, ts) for ts in range(1, self.n_steps + 1)]
         winners = [*winners[1:], self.decide(self.n_steps)]
         if not self.learn:
@@ -120,7 +120,7 @@ def present(
     predictions: bool,
 ) -> dict:
     """`reference_present` for a plan on ReckOn."""
-    core = plan.fixed
+    core = plan.reckon
     run = Run(plan, state, events[core.source], labels, learn)
     chosen = range(run.events.samples) if samples is None else [int(k) for k in samples]
     hidden, out = plan.layers[core.hidden], plan.layers[core.output]
@@ -142,7 +142,7 @@ def present(
 
 def steps(plan, state, events, labels, learn, start: int, stop: int) -> None:
     """`reference_steps` for a plan on ReckOn."""
-    run = Run(plan, state, events[plan.fixed.source], labels, learn)
+    run = Run(plan, state, events[plan.reckon.source], labels, learn)
     for ts in range(start + 1, stop + 1):
         run.tick(0, ts)
     push(plan, state)

@@ -20,7 +20,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from chipsim.compile.run import Kernels, class_labels, event_arrays, kernels_of, label_array, reward_array
+from chipsim.compile.run import class_labels, event_arrays, label_array, make_kernels, reward_array
 from chipsim.data.events import Events
 from chipsim.errors import DataError, SettingError, StrictError
 from chipsim.fixed import Format, fold
@@ -70,13 +70,13 @@ class Simulator:
         self.twin = False
         self.probes: dict[str, list] = {}
         self._ts = 0
-        self._kernels: Kernels | None = None
+        self._kernels = None
 
     @property
-    def kernels(self) -> Kernels:
+    def kernels(self) -> object:
         """The compiled step, built at first use."""
         if self._kernels is None:
-            self._kernels = kernels_of(self.plan, self.state, twin=self.twin)
+            self._kernels = make_kernels(self.plan, self.state, twin=self.twin)
         return self._kernels
 
     # ------------------------------------------------------------ running
@@ -219,7 +219,9 @@ class Simulator:
         for name, array in self.state.items():
             if name.endswith(("_stat", "_lines")):
                 state[name] = np.zeros_like(array)
-            elif name[0] in "lf" or name == "step" or (self.plan.fixed and name.endswith("_w")):
+            elif name.startswith(("l", "core_", "f_")) or name == "step":
+                state[name] = array.copy()
+            elif self.plan.reckon is not None and name.endswith("_w"):  # its kernels write them back
                 state[name] = array.copy()
         return state
 

@@ -57,7 +57,7 @@ MATRICES = ("inp", "rec", "out")
 
 def reckon_arrays(state: dict, plan: Plan) -> None:
     """All arrays of the core at their values after a reset and the loading of seeds and weights."""
-    core = plan.fixed
+    core = plan.reckon
     words, rows, columns = core.words, core.rows, core.columns
     state["f_regs"] = np.array(core.registers, np.int64)
     for name in ("u", "ti", "tr", "to"):
@@ -99,7 +99,7 @@ def load_seeds(state: dict) -> None:
 
 def pull(plan: Plan, state: dict) -> None:
     """Weights of the connections into the core's memories."""
-    for name, c in zip(MATRICES, plan.fixed.connections, strict=True):
+    for name, c in zip(MATRICES, plan.reckon.connections, strict=True):
         if c >= 0:
             w = state[f"c{c}_w"]
             state[f"f_w{name}"][: w.shape[0], : w.shape[1]] = w
@@ -107,7 +107,7 @@ def pull(plan: Plan, state: dict) -> None:
 
 def push(plan: Plan, state: dict) -> None:
     """Weights, membranes and spikes of the core into the arrays of connections and layers."""
-    core = plan.fixed
+    core = plan.reckon
     for name, c in zip(MATRICES, core.connections, strict=True):
         if c >= 0:
             w = state[f"c{c}_w"]

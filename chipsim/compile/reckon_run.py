@@ -34,7 +34,7 @@ class Bound:
         self.plan, self.state = plan, state
         arrays = {name: state[f"f_{name}"] for name in WHOLE}
         arrays |= {name: np.array([state[f"f_{row}"] for row in rows]) for name, rows in ROWS.items()}
-        hidden = f"l{plan.fixed.hidden}_"
+        hidden = f"l{plan.reckon.hidden}_"
         self.m = Memory(
             regs=state["f_regs"].copy(),
             ctl=np.concatenate([state["f_wins"], state["f_label"], state["f_live"].astype(np.int64)]),
@@ -45,7 +45,7 @@ class Bound:
 
     def store(self) -> None:
         """Everything back into the state; counts are added to its counters."""
-        state, m, core = self.state, self.m, self.plan.fixed
+        state, m, core = self.state, self.m, self.plan.reckon
         for name, rows in ROWS.items():
             for row, array in zip(rows, getattr(m, name), strict=True):
                 state[f"f_{row}"][...] = array
@@ -200,12 +200,12 @@ class ReckonKernels:
             for name, array in zip(RANDOM, random, strict=False):
                 getattr(bound.m, name)[...] = array
             if fresh:
-                core = plan.fixed
+                core = plan.reckon
                 finals[0][row] = bound.m.spk[1]
                 finals[1][row] = bound.m.out[k.OUTPUT, : core.n_out]
                 finals[2][row] = bound.m.x[k.U, : core.n_rec]
         bound.store()
-        state[f"l{plan.fixed.source}_stat"][0] += found
+        state[f"l{plan.reckon.source}_stat"][0] += found
         state["step"][0] += ticks * len(chosen) if learn else 0
         push(plan, state)
 
@@ -223,6 +223,6 @@ class ReckonKernels:
     def named(self, outs: tuple, predictions: bool = False) -> dict:
         """Outputs by layer name."""
         counts, potentials, membranes, winners = self._sorted(outs)
-        hidden, out = (self.plan.layers[x].name for x in (self.plan.fixed.hidden, self.plan.fixed.output))
+        hidden, out = (self.plan.layers[x].name for x in (self.plan.reckon.hidden, self.plan.reckon.output))
         made = {"potentials": {out: potentials}, "counts": {hidden: counts}, "membranes": {hidden: membranes}}
         return made | ({"predictions": {out: winners}} if predictions else {})

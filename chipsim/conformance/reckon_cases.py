@@ -63,7 +63,7 @@ def build(case: dict, path: Path) -> tuple[Plan, State]:
     made = plan(
         network(config), load_chip("reckon"), load_rule, fixed={k: config[k] for k in RANGES if k in config}
     )
-    state, core = make_state(made), made.fixed
+    state, core = make_state(made), made.reckon
     for name, per_row in (("winp", 16), ("wrec", 16), ("wout", 1)):
         memory = state[f"f_{name}"]
         bytes_ = words[name].reshape(-1, per_row * 16)[: memory.shape[0]]
@@ -233,7 +233,7 @@ class Bench:
         """The output word that is taken from the bus: the class that won most steps."""
         if self.phase != SEND:
             return "none"
-        wins = [int(x) for x in self.state["f_wins"][: self.plan.fixed.n_out]]
+        wins = [int(x) for x in self.state["f_wins"][: self.plan.reckon.n_out]]
         best = 0 if self.r["REGRESSION"] else wins.index(max(wins))
         if self.sample and self.r["SEND_PER_TIMESTEP"]:
             self._sweep(())
@@ -256,7 +256,7 @@ class Bench:
 
     def _neuron_word(self, word: int) -> int:
         s, text = self.state, 0
-        if word >= self.plan.fixed.words:
+        if word >= self.plan.reckon.words:
             return self.words[word]
         for lane in (0, 1):
             i = 2 * word + lane
@@ -277,7 +277,7 @@ class Bench:
         return shown + [f"{word[x] & 127:02x}" for x in ("to0", "to1")]
 
     def _dump(self) -> Lines:
-        core, s = self.plan.fixed, self.state
+        core, s = self.plan.reckon, self.state
         for tag, name, rows in (
             ("WI", "winp", core.n_inp),
             ("WR", "wrec", core.n_rec),

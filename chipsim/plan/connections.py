@@ -60,7 +60,7 @@ def fold_connection(
     graded = pre.payload_bits > 1
     program = None
     if c.rule is not None:
-        program = _bind(network, chip, c, weight, w_lo, w_hi, layer, rules, update, use)
+        program = bind_connection(network, chip, c, weight, w_lo, w_hi, layer, rules, update, use)
         notes.extend(program.notes)
     fan_in = pre.size if c.sparse is None else max(1, round(len(c.sparse[1]) / max(1, post.size)))
     fan_in = c.conv.rows if c.conv else fan_in
@@ -94,7 +94,8 @@ def fold_connection(
     )
 
 
-def _bind(network, chip, c, weight, w_lo, w_hi, layer, rules, update, use) -> BoundProgram:
+def bind_connection(network, chip, c, weight, w_lo, w_hi, layer, rules, update, use) -> BoundProgram:
+    """The rule of a connection, bound to the chip and to this place."""
     from chipsim.microcode.bind import Use, bind
 
     own = c.settings

@@ -25,7 +25,7 @@ from chipsim.plan.connections import fold_connection, load_program
 from chipsim.plan.layers import finish_layers, fold_layers, weight_formats
 from chipsim.plan.reckon_registers import MATRICES, SCALE, TRACES, alpha, kappa, rates, seeds, surrogate
 from chipsim.plan.types import Plan, Update
-from chipsim.reckon.registers import INDEX, register_file
+from chipsim.reckon.registers import INDEX, QUIRKS, register_file
 
 SIZES = {"inputs": 256, "hidden neurons": 256, "outputs": 16}
 
@@ -101,7 +101,8 @@ def plan_reckon(
         for c in network.connections
     ]  # fmt: skip
     layers = finish_layers(network, layers, connections, ())
-    core = _core(network, parts, layers, bits, rule, dict(fixed or {}), seed)
+    documented = dict.fromkeys(QUIRKS, 0) if chip.behaviour == "documented" else {}
+    core = _core(network, parts, layers, bits, rule, {**documented, **(fixed or {})}, seed)
     notes += _notes(network, parts, core)
     rounding = "stochastic" if core.register("EN_STOCH_ROUND") else "floor"
     layers = [replace(x, decay_rounding=rounding) for x in layers]
@@ -121,7 +122,7 @@ def plan_reckon(
         strict=strict,
         notes=tuple(notes),
         network=network,
-        fixed=core,
+        reckon=core,
     )
 
 

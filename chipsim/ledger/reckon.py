@@ -25,7 +25,7 @@ def core_counters(plan: Plan, state: Mapping[str, Any]) -> dict[str, int]:
 
 def matrix_counters(plan: Plan, state: Mapping[str, Any]) -> dict[str, dict[str, int]]:
     """{connection: {MATRIX_COUNTS}} of the weight memories."""
-    rows = zip(plan.fixed.connections, state["f_matrix_stat"], strict=True)
+    rows = zip(plan.reckon.connections, state["f_matrix_stat"], strict=True)
     return {
         plan.connections[c].name: {name: int(x) for name, x in zip(MATRIX_COUNTS, row, strict=True)}
         for c, row in rows
@@ -38,7 +38,7 @@ def weight_writes(plan: Plan, state: Mapping[str, Any]) -> dict[str, dict[str, i
     out = {}
     for name, counted in matrix_counters(plan, state).items():
         c = plan.connection(name)
-        lanes = plan.fixed.n_out if c.index == plan.fixed.connections[2] else LANES
+        lanes = plan.reckon.n_out if c.index == plan.reckon.connections[2] else LANES
         reached = lanes * (counted["words"] + counted["skipped_words"])
         out[name] = {
             "evaluated": counted["evaluated"],
@@ -53,7 +53,7 @@ def weight_writes(plan: Plan, state: Mapping[str, Any]) -> dict[str, dict[str, i
 
 def add_core_events(plan: Plan, state: Mapping[str, Any], out: dict[str, dict[str, dict[str, int]]]) -> None:
     """Add learning and error events to the ledger of the hidden layer and of the output."""
-    core, counted = plan.fixed, core_counters(plan, state)
+    core, counted = plan.reckon, core_counters(plan, state)
     hidden, output = plan.layers[core.hidden].name, plan.layers[core.output].name
     updates = weight_writes(plan, state)
     for index, layer in zip(core.connections, (hidden, hidden, output), strict=True):
@@ -82,7 +82,7 @@ def _add(ledger: dict[str, int], **events: int) -> None:
 
 def core_memory(plan: Plan) -> list[dict[str, Any]]:
     """What the network takes of the chip's memories."""
-    core = plan.fixed
+    core = plan.reckon
     hidden, output, source = (plan.layers[k].name for k in (core.hidden, core.output, core.source))
     items = [
         (f"{c.name} weights", "weights", c.n_pre * c.n_post, 8)
