@@ -69,7 +69,7 @@ def test_a_chip_without_prices_costs_nothing_known_not_zero():
 
 def test_an_event_included_in_another_price_is_neither_charged_nor_missing(loihi1):
     text = Path(loihi1.path).read_text(encoding="utf-8")
-    text = text.replace("includes = []", 'includes = ["spike"]')
+    text = text.replace("includes = []", 'includes = ["spike"]', 1)
     text = text.replace('    "energy.davies2018.prices.spike",\n', "")
     chip = parse_chip(text.encode(), "mine.toml")
     report = price({"inference": {"spike": 4, **neuron_updates(4, active=4)}}, chip)
