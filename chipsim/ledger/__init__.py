@@ -10,7 +10,7 @@ per_sample.py  operations per sample and memory by purpose
 from __future__ import annotations
 
 from chipsim.ledger.activity import activity, surrogate_shares
-from chipsim.ledger.counts import counters, event_counts
+from chipsim.ledger.counts import counters, event_counts, synaptic_formats
 from chipsim.ledger.memory import check_memory, memory_items, memory_needed
 from chipsim.ledger.per_sample import per_sample
 from chipsim.ledger.summary import summary
@@ -25,4 +25,5 @@ __all__ = [
     "per_sample",
     "summary",
     "surrogate_shares",
+    "synaptic_formats",
 ]
