@@ -18,7 +18,6 @@ from typing import Any
 from chipsim.chip import EVENTS, Chip, EnergyProfile
 from chipsim.errors import SettingError, did_you_mean
 
-
 STATIC = "static"  # the purpose of power without events
 
 
@@ -191,9 +190,7 @@ def _static(
         elif times:
             source = chip.source_of(f"energy.{name}.power.{key}")
             drawn = watts * times
-            lines.append(
-                StaticLine(what, drawn, drawn * t, f"{said}, {t:g} s", source.cite, source.evidence)
-            )
+            lines.append(StaticLine(what, drawn, drawn * t, f"{said}, {t:g} s", source.cite, source.evidence))
     if power.reset_J_chip is not None and operation.resets:
         source = chip.source_of(f"energy.{name}.power.reset_J_chip")
         joules = power.reset_J_chip * operation.chips * operation.resets

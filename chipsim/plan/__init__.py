@@ -66,13 +66,15 @@ def plan(
     formats: Mapping[str, Format] | None = None,
     params: Mapping[str, object] | None = None,
     sample_steps: int | None = None,
+    limits: bool = True,
 ) -> Plan:
     """Fold a network into a chip's integers and bind its rules.
 
     rules maps the names used in connections to parsed programs (or is a function that loads one).
     formats, params override registers and parameters of every rule; a connection's own `settings`
     ({"params": ..., "formats": ...}) come on top. sample_steps is T of `history ... depth=T`: the most
-    steps of a learned sample. Raises NetworkError, LimitError, RuleError, SettingError.
+    steps of a learned sample. limits=False leaves the walls of cores to `chipsim.mapping`. Raises
+    NetworkError, LimitError, RuleError, SettingError.
     """
     update = update or Update()
     if all(layer.kind == "source" for layer in network.layers):
@@ -101,7 +103,8 @@ def plan(
     check_circuits(layers, connections, circuits, order)
     replay = fold_replay(network, layers, connections, circuits, order)
     layers = keep_spikes(layers, connections)
-    check_limits(network, chip, layers, connections)
+    if limits:
+        check_limits(network, chip, layers, connections)
     return Plan(
         chip=chip.name,
         fidelity=chip.fidelity,
