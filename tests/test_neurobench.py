@@ -5,7 +5,7 @@ import pytest
 
 from chipsim.chip import load_chip
 from chipsim.data.events import Events
-from chipsim.ledger import neurobench as nb
+from chipsim.ledger.neurobench import Call, neurobench, plasticity, synaptic_operations
 from chipsim.network import Network
 from chipsim.simulator import Simulator
 
@@ -28,7 +28,7 @@ def example():
 
 
 def test_the_example_of_neurobench_to_the_digit():
-    found = nb.neurobench(
+    found = neurobench(
         example(),
         Events.from_dense(EXAMPLE),
         accuracy=1.0,
@@ -49,20 +49,20 @@ def test_the_example_of_neurobench_to_the_digit():
 
 
 def test_footprint_in_the_widths_of_the_weight_memory():
-    assert nb.neurobench(example(), Events.from_dense(EXAMPLE))["Footprint"] == 20
+    assert neurobench(example(), Events.from_dense(EXAMPLE))["Footprint"] == 20
 
 
 def test_nothing_of_the_simulator_changes():
     sim = example()
     before = sim.digest()
-    nb.neurobench(sim, Events.from_dense(EXAMPLE))
+    neurobench(sim, Events.from_dense(EXAMPLE))
     assert sim.digest() == before and not sim.probes
 
 
 def test_a_graded_input_turns_its_call_into_multiplications():
     inputs = np.array([[[1, 0], [2, 1]], [[1, 1], [0, 0]]])
-    call = nb.Call(np.array([3, 2]), 8, inputs)
-    found = nb.synaptic_operations([call], 2)
+    call = Call(np.array([3, 2]), 8, inputs)
+    found = synaptic_operations([call], 2)
     assert found == {"Effective_MACs": 2.5, "Effective_ACs": 4.0, "Dense": 16.0}
 
 
@@ -97,7 +97,7 @@ def test_operations_equal_a_count_synapse_by_synapse(kind):
                 total += len(row)
                 if t >= late and dense[s, t - late, a]:
                     acs += sum(x != 0 for x in row)
-    found = nb.neurobench(sim, Events.from_dense(dense))["SynapticOperations"]
+    found = neurobench(sim, Events.from_dense(dense))["SynapticOperations"]
     assert found == {"Effective_MACs": 0.0, "Effective_ACs": acs / 2, "Dense": total / 2}
 
 
@@ -119,7 +119,7 @@ def test_plasticity_per_learned_sample():
             {"purpose": "tags", "count": 3, "bits_each": 9},
         ],
     }
-    found = nb.plasticity(summary, 2)
+    found = plasticity(summary, 2)
     assert found["PlasticityWeightUpdates"] == 30 and found["PlasticityTraceUpdates"] == 4
     assert found["PlasticityErrorMessages"] == 3 and found["PlasticityErrorOperations"] == 7
     assert (found["PlasticitySkipped"], found["PlasticitySaturated"], found["PlasticityRoundedToZero"]) == (

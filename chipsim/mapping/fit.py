@@ -26,7 +26,14 @@ RESOURCES = (
 TRIED = 3_000_000  # synapses up to which remedies are tried out
 
 
-def fit(plan: Plan, chip: Any, *, share: bool = True, spikes: dict[str, np.ndarray] | None = None) -> dict:
+def fit(
+    plan: Plan,
+    chip: Any,
+    *,
+    share: bool = True,
+    spikes: dict[str, np.ndarray] | None = None,
+    remedies: bool = True,
+) -> dict[str, Any]:
     """The fit of a plan on a chip as JSON-able data.
 
     fits       whether everything stated fits; reason says why not
@@ -41,7 +48,11 @@ def fit(plan: Plan, chip: Any, *, share: bool = True, spikes: dict[str, np.ndarr
     try:
         part = partition(plan, chip, share=share)
     except LimitError as error:
-        said = {"fits": False, "reason": error.text(), "remedies": _remedies(plan, chip, None, share)}
+        said = {
+            "fits": False,
+            "reason": error.text(),
+            "remedies": _remedies(plan, chip, None, share) if remedies else [],
+        }
         return {
             **head,
             **said,
@@ -76,7 +87,7 @@ def fit(plan: Plan, chip: Any, *, share: bool = True, spikes: dict[str, np.ndarr
             "message_hops_before": placed.cost_before,
         },
         "traffic": vars(traffic(plan, part, placed, spikes)),
-        "remedies": _remedies(plan, chip, (part.cores, bool(over)), share),
+        "remedies": _remedies(plan, chip, (part.cores, bool(over)), share) if remedies else [],
     }
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from chipsim.errors import LimitError
-from chipsim.geometry import Conv
-from chipsim.mapping.columns import columns, cut, fan_out
+from chipsim.mapping.axons import axons_of, conv_axons, joined
+from chipsim.mapping.columns import cut, fan_out
 from chipsim.mapping.packing import Packing, Synapses, kernel_bits, packing_of, synapses_of
 from chipsim.plan import ConnectionPlan, LayerPlan, Plan
 
@@ -111,54 +111,15 @@ def _prepare(plan: Plan, x: LayerPlan, chip: Any) -> _Layer:
     made = [synapses_of(plan, plan.connections[k], chip) for k in x.incoming]
     dense = [s for s in made if s.kind == "dense"]
     sparse = [s for s in made if s.kind != "dense"]
-    parts = [_columns(plan, s.connection) for s in sparse]
+    parts = [axons_of(plan, s.connection) for s in sparse]
     if len(parts) == 1:
         start, pre = parts[0]
     else:
-        start, pre = _joined(parts, [s.connection.n_pre for s in sparse], x.size)
+        start, pre = joined(parts, [s.connection.n_pre for s in sparse], x.size)
     sizes = np.array([s.connection.n_pre for s in sparse], np.int64)
     group = np.repeat(np.arange(len(sparse), dtype=np.int16), sizes)
     none = np.zeros(1, np.int64)
     return _Layer(x, dense, sparse, start, pre, group, none, none, none)
-
-
-def _columns(plan: Plan, c: ConnectionPlan) -> tuple[np.ndarray, np.ndarray]:
-    """Axons of each neuron of a sparse connection or a convolution."""
-    if c.conv is None:
-        indptr, targets = plan.network.connections[c.index].sparse
-        return columns(np.asarray(indptr), np.asarray(targets), c.n_post)
-    return _conv_columns(c.conv)
-
-
-def _conv_columns(conv: Conv) -> tuple[np.ndarray, np.ndarray]:
-    h, w, c = conv.pre
-    height, width, channels = conv.post
-    taps = np.arange(conv.kernel)
-    ys = np.arange(height)[:, None] * conv.stride + taps - conv.pad
-    xs = np.arange(width)[:, None] * conv.stride + taps - conv.pad
-    start, rows = [0], []
-    for oy in range(height):
-        y = ys[oy][(ys[oy] >= 0) & (ys[oy] < h)]
-        for ox in range(width):
-            x = xs[ox][(xs[ox] >= 0) & (xs[ox] < w)]
-            axons = (((y[:, None] * w + x)[:, :, None]) * c + np.arange(c)).ravel()
-            rows += [axons] * channels
-            start += [start[-1] + (k + 1) * len(axons) for k in range(channels)]
-    return np.array(start, np.int64), np.concatenate(rows).astype(np.int32)
-
-
-def _joined(parts: list, sizes: list[int], n_post: int) -> tuple[np.ndarray, np.ndarray]:
-    """Columns of several connections as one, axons numbered on from connection to connection."""
-    start = sum((p[0] for p in parts), np.zeros(n_post + 1, np.int64))
-    pre = np.empty(int(start[-1]), np.int32)
-    place = start[:-1].copy()
-    offset = 0
-    for (begin, axons), size in zip(parts, sizes, strict=True):
-        count = np.diff(begin)
-        inside = np.arange(len(axons)) - np.repeat(begin[:-1], count)
-        pre[np.repeat(place, count) + inside] = axons + offset
-        place, offset = place + count, offset + size
-    return start, pre
 
 
 # ---------------------------------------------------------------- cutting
@@ -259,7 +220,7 @@ def reach(plan: Plan, c: ConnectionPlan, core_of: np.ndarray, cores: int) -> np.
     if c.conv is None:
         indptr, targets = plan.network.connections[c.index].sparse
         return fan_out(np.asarray(indptr), np.asarray(targets), core_of)
-    start, pre = _conv_columns(c.conv)
+    start, pre = conv_axons(c.conv)
     pairs = np.unique(np.repeat(core_of, np.diff(start)) * c.n_pre + pre)
     return np.bincount(pairs % c.n_pre, minlength=c.n_pre).astype(np.int64)
 

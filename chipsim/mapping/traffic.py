@@ -19,8 +19,9 @@ import numpy as np
 
 from chipsim.chip import TIMED, Times
 from chipsim.errors import SettingError
+from chipsim.mapping.axons import conv_axons
 from chipsim.mapping.columns import row_hops
-from chipsim.mapping.partition import Partition, _conv_columns
+from chipsim.mapping.partition import Partition
 from chipsim.mapping.place import Placement
 from chipsim.plan import ConnectionPlan, Plan
 
@@ -152,7 +153,7 @@ def _table(plan: Plan, c: ConnectionPlan, part: Partition) -> tuple[np.ndarray, 
         pre = np.repeat(np.arange(c.n_pre), np.diff(np.asarray(indptr)))
         post = local[np.asarray(targets)]
     else:
-        start, pre = _conv_columns(c.conv)
+        start, pre = conv_axons(c.conv)
         post = np.repeat(local, np.diff(start))
     flat = np.bincount(pre * len(cores) + post, minlength=c.n_pre * len(cores))
     return cores, flat.reshape(c.n_pre, len(cores)).astype(np.int32)
