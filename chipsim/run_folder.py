@@ -2,7 +2,7 @@
 
 manifest.json    status, settings, seeds, versions, data hashes, bound programs, digest, files
 metrics.jsonl    one object per line, appended while the run goes on
-counters.json    every counter
+counters.json    every counter     result.json    the object that --json prints
 weights.npz      arrays without pickle; shapes, dtypes and the file's hash are in the manifest
 figures/         pictures      report.txt   the text report
 
@@ -64,12 +64,14 @@ class RunFolder:
         return folder
 
     @classmethod
-    def reopen(cls, run: Run) -> RunFolder:
+    def reopen(cls, run: Run, complete: bool = False) -> RunFolder:
         """Go on with a run that did not reach its end; the manifest counts how often.
 
-        Raises RunError for a complete run, and where the folder cannot be written.
+        Raises RunError for a run that is complete (unless `complete`), and where the folder cannot be
+        written.
         """
-        refuse_complete(run)
+        if not complete:
+            refuse_complete(run)
         ended = [{"status": run.status, "resumed": _now(), "versions": versions()}]
         manifest = {key: value for key, value in run.manifest.items() if key not in ("reason", "ended")}
         manifest |= {"status": "running", "earlier": [*manifest.get("earlier", ()), *ended]}
@@ -102,6 +104,10 @@ class RunFolder:
     def counters(self, counters: Any) -> None:
         """Write counters.json."""
         self._write("counters.json", _json(counters, indent=1).encode())
+
+    def result(self, result: Mapping[str, Any]) -> None:
+        """Write result.json: the object that `--json` prints."""
+        self._write("result.json", _json(result).encode())
 
     def report(self, text: str) -> None:
         """Write report.txt."""

@@ -47,7 +47,8 @@ class Stored(BaseModel):
     strict: bool = False
     noise: Literal["lane", "element", "shared", "lfsr"] | None = None
     threads: int | None = Field(None, ge=1, le=10_000)
-    start: str | None = Field(None, alias="from")
+    from_path: str | None = None
+    from_sha256: str | None = None
     data_path: str | None = None
     checkpoint: Checkpointed | None = None
 
@@ -93,13 +94,27 @@ def started_again(run: Run, data: Path | None, threads: int | None) -> tuple[Exp
         "rule": names["rule"],
         "seed": said.seed,
         "data": folder,
-        "start": load_run(said.start) if said.start else None,
+        "start": _start(said, run),
         "engine": said.engine,
         "fit": said.fit,
         "strict": said.strict,
         "noise": said.noise,
         "threads": threads or said.threads,
     }
+
+
+def _start(said: Stored, run: Run) -> Run | None:
+    """The run whose weights it began with."""
+    if not said.from_path:
+        return None
+    start = load_run(said.from_path)
+    if (start.manifest.get("weights") or {}).get("sha256") != said.from_sha256:
+        raise RunError(
+            "it began with the weights of a run that holds others now",
+            where=f"{run.path}, --from {start.path}",
+            remedy="restore that run, or start a new one",
+        )
+    return start
 
 
 def _same_sources(run: Run, sources: Mapping[str, str], names: Mapping[str, str | None]) -> None:
@@ -122,6 +137,6 @@ def _same_sources(run: Run, sources: Mapping[str, str], names: Mapping[str, str 
 
 def fingerprint(manifest: Mapping[str, Any]) -> str:
     """sha256 over all that decides what a run computes: two runs with the same one are the same."""
-    said = {key: manifest.get(key) for key in (*BELONGS, "from")}
+    said = {key: manifest.get(key) for key in (*BELONGS, "from_sha256")}
     said["chipsim"] = (manifest.get("versions") or {}).get("chipsim")
     return hashlib.sha256(json.dumps(json.loads(to_json(said)), sort_keys=True).encode()).hexdigest()

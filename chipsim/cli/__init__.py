@@ -12,7 +12,8 @@ from typing import Annotated
 
 import typer
 
-from chipsim.cli import chip, data, resume, rule, run, shelf
+from chipsim import leash
+from chipsim.cli import chip, data, resume, rule, run, shelf, sweep
 from chipsim.errors import ChipsimError
 from chipsim.version import __version__
 
@@ -24,6 +25,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command("run")(run.run)
+app.command("sweep")(sweep.sweep)
 app.command("resume")(resume.resume)
 app.command("eval")(run.evaluate)
 app.command("report")(run.report)
@@ -36,6 +38,7 @@ app.add_typer(data.app, name="data")
 
 def main() -> None:
     """Entry point of `chipsim` and of `python -m chipsim`."""
+    leash.hold()
     try:
         app()
     except ChipsimError as error:

@@ -62,7 +62,7 @@ def perform(
     place = earlier.path if earlier else folder.path
     progress = Progress(sys.stderr if json else sys.stdout)
     try:
-        with _stoppable(), alone_in(place):
+        with stoppable(), alone_in(place):
             folder = folder or RunFolder.reopen(load_run(place, complete=False))
             kept = (checkpoint or {}).get("keep", 1)
             points = Checkpoints(place, every, kept, fingerprint(folder.manifest), progress.line)
@@ -111,11 +111,12 @@ def _timed(
 
 
 def _store(folder: RunFolder, result: dict[str, Any], summary: dict[str, Any]) -> None:
-    """Counters and report, and as the last thing the status "complete"."""
+    """Counters, report and result, and as the last thing the status "complete"."""
     if "counters" in result:
         folder.counters(result["counters"])
     if "report" in result:
         folder.report(result["report"])
+    folder.result(summary)
     folder.finish(**{key: summary[key] for key in STORED})
 
 
@@ -196,13 +197,16 @@ def _identity(
         entry[kind] = path.stem if path else None
         entry[f"{kind}_path"] = str(path.resolve()) if own else None
     entry["sources"] = {kind: file_sha256(path) for kind, path in used.items() if path}
-    entry["from"] = str(options["start"].path.resolve()) if options["start"] else None
+    start = options["start"]
+    entry["from"] = str(start.path) if start else None
+    entry["from_path"] = str(start.path.resolve()) if start else None
+    entry["from_sha256"] = (start.manifest.get("weights") or {}).get("sha256") if start else None
     entry["data_path"] = str(options["data"].resolve()) if options["data"] else None
     return entry | {key: value for key, value in options.items() if key not in (*used, "start")}
 
 
 @contextmanager
-def _stoppable() -> Iterator[None]:
+def stoppable() -> Iterator[None]:
     """SIGINT and a polite SIGTERM end the run as KeyboardInterrupt, also where a script that started
     this process in the background has set SIGINT to be ignored."""
     told = sys.unraisablehook
