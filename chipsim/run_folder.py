@@ -3,6 +3,7 @@
 manifest.json    status, settings, seeds, versions, data hashes, bound programs, digest, files
 metrics.jsonl    one object per line, appended while the run goes on
 counters.json    every counter     result.json    the object that --json prints
+programs.json    bound programs: every line with its final formats, constants and tables
 weights.npz      arrays without pickle; shapes, dtypes and the file's hash are in the manifest
 figures/         pictures      report.txt   the text report
 
@@ -19,7 +20,6 @@ import json
 import math
 import os
 import re
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -31,6 +31,7 @@ import numpy as np
 
 from chipsim.durable import write, writing
 from chipsim.errors import RunError
+from chipsim.npz import read_npz
 from chipsim.version import versions
 
 FORMAT = 1
@@ -109,6 +110,10 @@ class RunFolder:
         """Write result.json: the object that `--json` prints."""
         self._write("result.json", _json(result).encode())
 
+    def programs(self, programs: Mapping[str, Any]) -> None:
+        """Write programs.json: the bound program of every connection with a rule."""
+        self._write("programs.json", _json(programs).encode())
+
     def report(self, text: str) -> None:
         """Write report.txt."""
         self._write("report.txt", (text.rstrip("\n") + "\n").encode())
@@ -176,19 +181,15 @@ class Run:
     def weights(self) -> dict[str, np.ndarray]:
         """The arrays, checked against hash, names, shapes and dtypes in the manifest; RunError else."""
         path, declared = self.path / "weights.npz", self.manifest.get("weights")
-        if not declared or not path.is_file():
+        if not isinstance(declared, dict) or not path.is_file():
             raise RunError("this run stored no weights", where=str(self.path), remedy="run it again")
         if file_sha256(path) != declared.get("sha256"):
             raise _damaged(path, "its sha256 is not the one in manifest.json")
         try:
-            with np.load(path, allow_pickle=False) as file:
-                arrays = {key: file[key] for key in file.files}
-        except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+            with path.open("rb") as file:
+                return read_npz(file, declared["arrays"])
+        except (ValueError, OSError, KeyError, TypeError, AttributeError) as error:
             raise _damaged(path, str(error)) from None
-        found = {key: {"shape": list(a.shape), "dtype": a.dtype.str} for key, a in arrays.items()}
-        if found != declared.get("arrays"):
-            raise _damaged(path, f"it holds {found}, manifest.json declares {declared.get('arrays')}")
-        return arrays
 
     def counters(self) -> Any:
         """counters.json."""

@@ -27,7 +27,7 @@ from chipsim.microcode.lower import lowering_table
 from chipsim.report.text import text_report
 from chipsim.simulator import Simulator
 from chipsim.stacks import Choice, StackSettings, calibrate, first, for_samples, voters
-from chipsim.stored import restore_weights, store_weights
+from chipsim.stored import bound_programs, restore_weights, store_weights
 from chipsim.train import accuracy, evaluate, train
 
 
@@ -104,6 +104,7 @@ def run_supervised(context: Context, parts: Parts, data: Mapping[str, str] | Non
     store_weights(out, sim)
     draw_run(out, sim, start, rows, few, result, controls)
     out.note(calibration=calibrated, programs=_programs(sim))
+    out.programs(bound_programs(sim))
     return result
 
 
