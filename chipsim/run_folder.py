@@ -193,7 +193,7 @@ class Run:
 
     def counters(self) -> Any:
         """counters.json."""
-        return _read_json(self.path / "counters.json")
+        return read_json(self.path / "counters.json")
 
     def metrics(self) -> list[dict[str, Any]]:
         """The rows of metrics.jsonl; a last line cut off by a kill is left out."""
@@ -222,7 +222,7 @@ def load_run(path: str | os.PathLike[str], *, complete: bool = True) -> Run:
             f"'{path}' is no run folder (it has no manifest.json)",
             remedy="give the folder that a run printed as out",
         )
-    manifest = _read_json(folder / "manifest.json")
+    manifest = read_json(folder / "manifest.json")
     if not isinstance(manifest, dict) or manifest.get("status") not in STATUSES:
         raise _damaged(folder / "manifest.json", "it has no status")
     if manifest.get("format") != FORMAT:
@@ -333,7 +333,8 @@ def _next_free(name: str) -> Path:
                 continue
 
 
-def _read_json(path: Path) -> Any:
+def read_json(path: Path) -> Any:
+    """A JSON file; RunError where it is missing or damaged."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

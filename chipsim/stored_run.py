@@ -60,6 +60,12 @@ class Stored(BaseModel):
 
 def stored(run: Run) -> Stored:
     """The checked entries of a run's manifest; RunError for one that does not say what it ran."""
+    if run.manifest.get("command") == "sweep":
+        raise RunError(
+            "this is a sweep, of many runs",
+            where=str(run.path),
+            remedy="give the sweep's command again to go on with it; its runs lie under cells/",
+        )
     try:
         return Stored.model_validate(run.manifest)
     except ValidationError as error:

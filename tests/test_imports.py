@@ -15,7 +15,7 @@ ORDER = """
     reference_errors reference_contrast reference_maps reference_circuits reference_replay reference
     conformance compile open_loop energy ledger report probes simulator float_twin baseline calibrate
     plot wiring feed checkpoint train settings presets progress run_folder tables experiment stored_run
-    outcome cell cells stored sweep figures hidden stacks folds studies supervised cli __main__
+    outcome cell cells stored sweep capsule figures hidden stacks folds studies supervised cli __main__
 """.split()
 FORBIDDEN_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve"}
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__"}
