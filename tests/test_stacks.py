@@ -91,6 +91,15 @@ def test_a_classifier_learns_by_the_rule_of_its_kind(kind, rule):
     assert net.layer("hidden1.classifier").kind == ("integrator" if kind == "integrator" else "lif")
 
 
+def test_the_inputs_weights_may_have_a_wider_range():
+    """Twice the range, half the resolution, and the connections above as they were."""
+    found = [
+        [c.weight.frac for c in for_samples(small(input_range=wide), Choice("ell_chip"), images()).plan.connections]
+        for wide in (1.0, 2.0)
+    ]
+    assert found[1] == [found[0][0] - 1, *found[0][1:]]
+
+
 @pytest.mark.parametrize("kind", ["charge", "integrator"])
 def test_a_classifier_learns_after_its_error_was_replayed(kind):
     """The third factor of every replayed step is the final error through the weights it was made with:
