@@ -54,7 +54,7 @@ class StackSettings(ExperimentSettings):
     activity: float | None = Field(2.0, gt=0, description="spikes per neuron and sample to start with")
     spread: float | None = Field(None, gt=0, description="distance of readout potentials to start with")
     homeostasis: float = Field(0.0, ge=0, description="threshold rise per spike above `activity`")
-    input_range: float = Field(1.0, gt=0, description="weight range of the input's connection, a power of two")
+    input_range: float = Field(1.0, gt=0, description="weight range of the input's connection")
     delays: tuple[int, ...] = Field((0,), min_length=1, description="of the input, one connection each")
     delay: int = Field(0, ge=0, description="of the connections above the first")
     gain: float = Field(1.0, gt=0, description="scale of the drawn weights")
