@@ -30,6 +30,7 @@ VOTERS = {
     "readout": ("hidden1.readout", "hidden2.readout"),
     "classifier": ("hidden1.classifier", "hidden2.classifier"),
     "targets": ("readout",),
+    "contrast": ("output1", "output"),
 }
 
 
@@ -93,10 +94,8 @@ def test_a_classifier_learns_by_the_rule_of_its_kind(kind, rule):
 
 def test_the_inputs_weights_may_have_a_wider_range():
     """Twice the range, half the resolution, and the connections above as they were."""
-    found = [
-        [c.weight.frac for c in for_samples(small(input_range=wide), Choice("ell_chip"), images()).plan.connections]
-        for wide in (1.0, 2.0)
-    ]
+    made = [for_samples(small(input_range=wide), Choice("ell_chip"), images()) for wide in (1.0, 2.0)]
+    found = [[c.weight.frac for c in sim.plan.connections] for sim in made]
     assert found[1] == [found[0][0] - 1, *found[0][1:]]
 
 
