@@ -54,6 +54,10 @@ def reference_present(
     SettingError for a remainder of samples while learning with several contexts, DataError for samples
     that are longer than a history.
     """
+    if plan.reckon is not None:
+        from chipsim.reference_reckon_run import present
+
+        return present(plan, state, _by_source(plan, events), labels, learn, samples, predictions)
     run = _Run(plan, state, _by_source(plan, events), labels, rewards, learn)
     if plan.core is not None:
         return _core_outputs(plan, state, run, samples, predictions)
@@ -89,6 +93,10 @@ def reference_steps(
               last of the sample. labels int[contexts] or int[contexts, n_steps],
               rewards int[contexts, n_steps].
     """
+    if plan.reckon is not None:
+        from chipsim.reference_reckon_run import steps
+
+        return steps(plan, state, _by_source(plan, events), labels, learn, start, stop)
     run = _Run(plan, state, _by_source(plan, events), labels, rewards, learn)
     if plan.core is not None:
         core_steps(plan, state, run.events, 0, range(start, stop), learn)

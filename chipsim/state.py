@@ -41,7 +41,7 @@ k<k>_y, k<k>_G     int32[inputs, targets]  targets and coefficients, s8.7
 k<k>_stat          int64[len(state_circuits.circuit_counts(k))]
 k<k>_errh          int32[depth, B, classes]  class errors of each step of the sample, for a replay
 k<k>_past_stat     int64[len(HISTORY_COUNTS)]  (beside k_errh)
-An event-driven crossbar core has arrays of its own: `state_core`.
+A crossbar core has arrays of its own (`state_core`), and ReckOn's core (`state_reckon`: f_...).
 step               int64[1]   learning steps of the run so far (the next one has number step + 1)
 """
 
@@ -60,6 +60,7 @@ from chipsim.plan import ConnectionPlan, LayerPlan, Plan
 from chipsim.state_circuits import CIRCUIT_COUNTS as CIRCUIT_COUNTS
 from chipsim.state_circuits import circuit_arrays
 from chipsim.state_core import core_arrays, core_connection, core_layer, core_weights
+from chipsim.state_reckon import reckon_arrays
 
 LAYER_COUNTS = (
     "spikes",
@@ -95,6 +96,8 @@ def make_state(plan: Plan) -> State:
     for k in plan.circuits:
         circuit_arrays(state, k, plan)
     history_arrays(state, plan)
+    if plan.reckon is not None:
+        reckon_arrays(state, plan)
     return state
 
 

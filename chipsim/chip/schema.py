@@ -304,6 +304,7 @@ class Chip(_Table):
     learning: Learning
     limits: Limits
     crossbar: Crossbar | None = None
+    behaviour: Literal["built", "documented"] = "built"  # of ReckOn's core, where the two differ
     energy: dict[str, EnergyProfile]
     energy_default: str | None
     unknown: tuple[str, ...]
@@ -331,7 +332,7 @@ class Chip(_Table):
     def as_documented(self) -> Chip:
         """The same chip with the behaviour of its documentation where the hardware text differs."""
         if self.crossbar is None:
-            return self
+            return self.model_copy(update={"behaviour": "documented"})
         return self.model_copy(
             update={"crossbar": self.crossbar.model_copy(update={"behaviour": "documented"})}
         )

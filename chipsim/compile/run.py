@@ -9,6 +9,7 @@ import numpy as np
 from chipsim.compile.build import generate, load, make_scratch
 from chipsim.compile.core_run import CoreKernels
 from chipsim.compile.lanes import u64
+from chipsim.compile.reckon_run import ReckonKernels
 from chipsim.compile.samples import kept
 from chipsim.data.events import Events
 from chipsim.errors import DataError, SettingError
@@ -100,8 +101,10 @@ class Kernels:
         return named
 
 
-def kernels_of(plan: Plan, state: State, *, twin: bool = False) -> Kernels | CoreKernels:
-    """The compiled step of a plan: generated for it, or that of an event-driven crossbar core."""
+def kernels_of(plan: Plan, state: State, *, twin: bool = False) -> Kernels | CoreKernels | ReckonKernels:
+    """What runs a plan: generated kernels, or those of a crossbar core or of ReckOn's core."""
+    if plan.reckon is not None:
+        return ReckonKernels(plan, twin=twin)
     return (Kernels if plan.core is None else CoreKernels)(plan, state, twin=twin)
 
 

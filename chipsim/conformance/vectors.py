@@ -27,6 +27,7 @@ MOST_PACKED = 1 << 26  # bytes of a file as it lies on the disk
 MOST_UNPACKED = 1 << 28  # bytes of a JSON text, or of one array
 MOST_FILES = 10_000  # of one folder
 _FRAME = ("__init__", "bundle", "case", "cases", "compare", "vectors")
+_FRAME += ("reckon_cases", "reckon_modules")
 
 
 class Mismatch(NamedTuple):

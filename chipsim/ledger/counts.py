@@ -49,6 +49,7 @@ from typing import Any
 
 from chipsim.chip import EVENTS
 from chipsim.ledger.core import REST, core_counts, fixed_rows, rest_events
+from chipsim.ledger.reckon import add_core_events, core_counters, matrix_counters, weight_writes
 from chipsim.microcode.program import COUNTS, BoundRegister
 from chipsim.plan import ConnectionPlan, LayerPlan, Plan
 from chipsim.state import CONNECTION_COUNTS, HISTORY_COUNTS, LAYER_COUNTS
@@ -77,9 +78,13 @@ def counters(plan: Plan, state: Mapping[str, Any]) -> dict[str, Any]:
     core         {state_core.CORE_COUNTS, "cycles"} of an event-driven crossbar core
     weights      {connection: {"evaluated", "skipped", "draws", "saturated", "rounded_to_zero",
                  "changed"}}: the lines into the weight, summed; `changed` counts written elements
+    reckon, matrices  counters of ReckOn's core and of its weight memories (`ledger.reckon`)
     """
     rows = {c.name: line_rows(c, state) for c in plan.connections if c.program}
     core = {} if plan.core is None else {"core": core_counts(state)}
+    if plan.reckon is not None:
+        core = {"reckon": core_counters(plan, state), "matrices": matrix_counters(plan, state)}
+    own = {"weights": weight_writes(plan, state)} if plan.reckon is not None else {}
     return core | {
         "layers": {x.name: _named(LAYER_COUNTS, state[f"l{x.index}_stat"]) for x in plan.layers},
         "connections": {
@@ -96,6 +101,7 @@ def counters(plan: Plan, state: Mapping[str, Any]) -> dict[str, Any]:
             for c in plan.connections
             if c.program and c.program.weight
         },
+        **own,
     }
 
 
@@ -175,7 +181,10 @@ def event_counts(plan: Plan, state: Mapping[str, Any]) -> dict[str, Events]:
                 if name in CIRCUIT_EVENTS:
                     _add(ledger["error"], CIRCUIT_EVENTS[name], count)
             _history(ledger["error"], counted["histories"].get(layer.name, {}))
-        out[layer.name] = {purpose: _ordered(events) for purpose, events in ledger.items()}
+        out[layer.name] = ledger
+    if plan.reckon is not None:
+        add_core_events(plan, state, out)
+    out = {name: {p: _ordered(events) for p, events in ledger.items()} for name, ledger in out.items()}
     return out if plan.core is None else out | {REST: rest_events(counted)}
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from chipsim.errors import LimitError
 from chipsim.ledger.core import PAR_BITS, STATE_BITS
+from chipsim.ledger.reckon import core_memory
 from chipsim.plan import CircuitPlan, ConnectionPlan, LayerPlan, Plan
 from chipsim.state import CONNECTION_COUNTS, LAYER_COUNTS, index_type, storage
 from chipsim.state_circuits import MORE_CIRCUIT_COUNTS
@@ -40,6 +41,8 @@ def memory_items(plan: Plan) -> list[Item]:
     Temps, constants and the program are left out; thresholds count where homeostasis moves them
     neuron by neuron, accumulators where they hold a value from one step to the next.
     """
+    if plan.reckon is not None:
+        return core_memory(plan)
     items: list[Item] = []
     for c in plan.connections:
         items += _synaptic(plan, c)

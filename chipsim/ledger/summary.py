@@ -11,6 +11,7 @@ from chipsim.energy import add_counts, price
 from chipsim.ledger.core import REST, core_summary
 from chipsim.ledger.counts import event_counts, line_rows
 from chipsim.ledger.memory import memory_items, state_bytes
+from chipsim.ledger.reckon import core_notes, weight_writes
 from chipsim.microcode.bind import Use
 from chipsim.microcode.program import COUNTS, Note
 from chipsim.microcode.verify import verify
@@ -54,7 +55,9 @@ def summary(
     programs = [c.program for c in plan.connections if c.program]
     out: dict[str, Any] = {
         "experiment": experiment,
-        "rule": ", ".join(dict.fromkeys(p.name for p in programs)) or None,
+        "rule": ", ".join(dict.fromkeys(p.name for p in programs))
+        or (plan.reckon and plan.reckon.rule)
+        or None,
         "noise": ", ".join(dict.fromkeys(c.noise for c in plan.connections if c.program))
         or chip.noise_default,
         "version": __version__,
@@ -69,7 +72,7 @@ def summary(
         "energy": price(add_counts(events.values()), chip, profile).to_dict(),
         "writes": writes(plan, state),
         "weights": rails(plan, state),
-        "notes": [*plan_notes(plan), *map(dict, notes)],
+        "notes": [*plan_notes(plan), *(core_notes(plan, state) if plan.reckon else ()), *map(dict, notes)],
     }
     return {key: value for key, value in out.items() if value is not None}
 
@@ -102,6 +105,8 @@ def writes(plan: Plan, state: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for c in plan.connections:
         rows += _line_writes(c, state) if c.program else []
+    if plan.reckon is not None:
+        rows += _core_writes(plan, state)
     for x in plan.layers:
         # a core's membranes saturate where they have just fired, or rest at 0: nothing is lost there
         counted = x.kind in ("lif", "integrator") and plan.core is None
@@ -121,6 +126,15 @@ def _line_writes(c: ConnectionPlan, state: Mapping[str, np.ndarray]) -> list[dic
             {"place": c.name, "name": row["text"], "rounding": rounding, **{key: row[key] for key in COUNTS}}
         )
     return rows
+
+
+def _core_writes(plan: Plan, state: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
+    """Stochastic steps of the weights of a fixed engine."""
+    return [
+        {"place": name, "name": "w", "rounding": "stochastic", "done": row["evaluated"], "wrapped": 0}
+        | {key: row[key] for key in ("skipped", "draws", "saturated", "rounded_to_zero", "changed")}
+        for name, row in weight_writes(plan, state).items()
+    ]
 
 
 def _neuron_writes(x: LayerPlan, state: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
@@ -166,7 +180,8 @@ def rails(plan: Plan, state: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
     rows = []
     for c in plan.connections:
         w = state[f"c{c.index}_w"]
-        if c.program is None or c.program.weight is None or not w.size:
+        learns = plan.reckon is not None or (c.program is not None and c.program.weight is not None)
+        if not learns or not w.size:
             continue
         scale = float(c.weight.lsb) if w.dtype.kind == "f" else 1  # the twin's weights are real
         at = {"at_min": c.w_lo * scale, "at_max": c.w_hi * scale}

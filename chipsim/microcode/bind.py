@@ -14,7 +14,7 @@ from chipsim.errors import LimitError, SettingError
 from chipsim.fixed import Format
 from chipsim.microcode.banks import bind_registers, check_rounding
 from chipsim.microcode.bounds import LIMIT_BITS, exact_bound
-from chipsim.microcode.fixed_rules import FIXED, check_fixed, lower_fixed
+from chipsim.microcode.fixed_rules import FIXED, check_fixed, lower_fixed, own_registers
 from chipsim.microcode.lower import lower
 from chipsim.microcode.operands import Folder
 from chipsim.microcode.program import BoundLine, BoundProgram, Program
@@ -80,6 +80,7 @@ def bind(program: Program, chip, use: Use) -> BoundProgram:
         raise SettingError(f"fit '{use.fit}'", remedy="use refuse or narrow")
     at = Source(program.path, program.source)
     engine = _engine(program, chip, use)
+    chip = own_registers(chip) if engine == "fixed" else chip
     _signals(program, chip)
     registers, notes = bind_registers(program, chip, use)
     folder = Folder(program, registers, use, at)

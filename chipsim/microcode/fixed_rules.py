@@ -11,7 +11,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from chipsim.errors import LimitError
-from chipsim.fixed import Format, fold
+from chipsim.fixed import ROUNDINGS, Format, fold
 from chipsim.microcode.program import BoundProgram, Lowered, Note, Program
 
 SDSP = (
@@ -32,7 +32,32 @@ SDSP = (
     ("on_sample_end", "w += bistable >> rate when b"),
     ("on_sample_end", "w -= bistable >> rate when not b"),
 )
-FIXED = {"sdsp": SDSP}
+RECKON_EPROP = (
+    ("on_step", "x = x * k_x"),
+    ("on_pre", "x += 1"),
+    ("on_membrane", "h = h_tri(v)"),
+    ("on_third_factor", "delta = m * h"),
+    ("on_third_factor", "p = delta * x >> rate when x"),
+    ("on_third_factor", "g = sign(p) when x"),
+    ("on_third_factor", "q = abs(p) when x"),
+    ("on_third_factor", "r = random when x"),
+    ("on_third_factor", "c = q > r when x"),
+    ("on_third_factor", "w -= g >> step when c"),
+)
+FIXED = {"sdsp": SDSP, "reckon_eprop": RECKON_EPROP}
+RULES = {"sdsp": "sdsp", "reckon_eprop": "eprop_reckon"}  # engine -> its rule on the shelf
+# ReckOn: what the engine does otherwise than the text of a line
+RECKON_DIFFERS = {
+    0: "x decays with its neuron's own alpha (16 bits), rounded up with a probability; spikes of hidden "
+    "neurons onto outputs have a trace of their own that decays with kappa (8 bits)",
+    1: "an event adds 8 of 12 bits before FP_LOC_T* (2 of 10 bits towards the outputs)",
+    2: "h has 5 values of 5 bits between 4 thresholds, and sees the membrane after leak and reset",
+    3: "m is the 16-bit learning signal, target minus output through the 8-bit output weights",
+    4: "32 bits, 28 for output weights; rate sets LR_P and LR_R",
+    7: "32 bits from an LFSR: 25 bits of state for the 16 weights of a word",
+    8: "q >= r",
+    9: "one LSB of the 8-bit weight; a neuron's weight onto itself becomes 0",
+}
 CALCIUM = Format(False, 3, 0)
 CLOCK = Format(False, 5, 0)
 FLAGS = "part of the flags up and down, which the neuron's last update left"
@@ -40,19 +65,20 @@ FLAGS = "part of the flags up and down, which the neuron's last update left"
 
 def check_fixed(program: Program, chip) -> None:
     """Refuse a rule that is not the one of the chip's engine. Raises LimitError."""
-    own = chip.fixed
+    engine = chip.fixed
+    own = RULES[engine]
     remedy = f"use rule {own}, or choose another chip; mapping and cost still work on this one"
-    for k, (section, text) in enumerate(FIXED[own]):
+    for k, (section, text) in enumerate(FIXED[engine]):
         line = program.lines[k] if k < len(program.lines) else None
         if line is not None and (line.section, _one(line.text)) == (section, text):
             continue
         raise LimitError(
             f"rule {program.name} is refused: the learning engine of chip {chip.name} is fixed hardware that "
-            f"runs {own} alone; {_missing(program, own, line, section, text)}",
+            f"runs {own} alone; {_missing(program, engine, line, section, text)}",
             where=str(chip.path),
             remedy=remedy,
         )
-    more = program.lines[len(FIXED[own]) :] or program.products
+    more = program.lines[len(FIXED[engine]) :] or program.products
     if more:
         raise LimitError(
             f"rule {program.name} is refused: line {more[0].line} is beyond the fixed engine of chip "
@@ -62,9 +88,9 @@ def check_fixed(program: Program, chip) -> None:
         )
 
 
-def _missing(program: Program, own: str, line, section: str, text: str) -> str:
+def _missing(program: Program, engine: str, line, section: str, text: str) -> str:
     """Why a rule is not the engine's: a line that it does not have, or the first one out of place."""
-    foreign = [x for x in program.lines if (x.section, _one(x.text)) not in FIXED[own]]
+    foreign = [x for x in program.lines if (x.section, _one(x.text)) not in FIXED[engine]]
     if foreign:
         first = foreign[0]
         more = f" (and {len(foreign) - 1} more)" * (len(foreign) > 1)
@@ -79,6 +105,8 @@ def lower_fixed(bound: BoundProgram, chip, use) -> BoundProgram:
     consts of the result: theta (the membrane's format), th1, th2, th3, ca_leak, bistable. Raises LimitError
     for constants that the engine's registers cannot hold.
     """
+    if chip.fixed == "reckon_eprop":
+        return _reckon(bound)
     raw = {name: (Format.parse(fmt), value) for name, fmt, value in bound.consts}
     params = {p.name: p.raw for p in bound.params}
     theta = fold(raw["theta_m"][0].real(raw["theta_m"][1]), use.v)
@@ -120,6 +148,32 @@ def lower_fixed(bound: BoundProgram, chip, use) -> BoundProgram:
         notes=(*bound.notes, *dict.fromkeys(notes)),
         lowering=table,
     )
+
+
+def _reckon(bound: BoundProgram) -> BoundProgram:
+    """The verdicts of ReckOn's engine. Its registers are those of the chip, not the rule's."""
+    table = []
+    for k, line in enumerate(bound.lines):
+        differs = RECKON_DIFFERS.get(k)
+        how = differs or "as written"
+        table.append(Lowered(line.line, _one(line.text), "approximated" if differs else "exact", how))
+    notes = [Note("approximated", row.line, row.how) for row in table if row.verdict == "approximated"]
+    kept = tuple(r for r in bound.registers if r.is_weight)
+    own = dict(registers=kept, lines=(), inputs=(), tables=(), consts=(), phase7=0)
+    params = tuple(p for p in bound.params if p.name == "rate")
+    return replace(bound, engine="fixed", params=params, notes=tuple(notes), lowering=tuple(table), **own)
+
+
+def own_registers(chip):
+    """A chip to bind a rule for ReckOn's engine with: the engine's registers hold what the rule's lines
+    write in formats of their own, so that the rule's formats are no limit."""
+    if chip.fixed != "reckon_eprop":
+        return chip
+    bank = chip.registers.temp.model_copy(
+        update={"count": None, "bits": 32, "signed": True, "unsigned_bits": 32, "rounding": ROUNDINGS}
+    )
+    banks = dict.fromkeys(("pre", "post", "syn", "layer", "temp"), bank)
+    return chip.model_copy(update={"registers": chip.registers.model_copy(update=banks)})
 
 
 def _verdict(line, use, params: dict[str, int], half: Fraction) -> Lowered:

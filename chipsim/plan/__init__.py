@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from chipsim.errors import NetworkError
+from chipsim.errors import NetworkError, SettingError
 from chipsim.fixed import Format
 from chipsim.microcode.program import Note, Program
 from chipsim.network import Network
@@ -21,6 +21,7 @@ from chipsim.plan.core import fold_core
 from chipsim.plan.folding import folding_notes
 from chipsim.plan.layers import finish_layers, fold_layers, weight_formats
 from chipsim.plan.limits import check_limits
+from chipsim.plan.reckon import plan_reckon
 from chipsim.plan.replay import checked_steps, fold_replay, keep_spikes
 from chipsim.plan.types import (
     DECAY_FRAC,
@@ -67,17 +68,37 @@ def plan(
     formats: Mapping[str, Format] | None = None,
     params: Mapping[str, object] | None = None,
     sample_steps: int | None = None,
+    fixed: Mapping[str, int] | None = None,
 ) -> Plan:
     """Fold a network into a chip's integers and bind its rules.
 
     rules maps the names used in connections to parsed programs (or is a function that loads one).
     formats, params override registers and parameters of every rule; a connection's own `settings`
     ({"params": ..., "formats": ...}) come on top. sample_steps is T of `history ... depth=T`: the most
-    steps of a learned sample. Raises NetworkError, LimitError, RuleError, SettingError.
+    steps of a learned sample. fixed sets configuration registers of a chip whose whole step is fixed
+    hardware. Raises NetworkError, LimitError, RuleError, SettingError.
     """
     update = update or Update()
     if all(layer.kind == "source" for layer in network.layers):
         raise NetworkError("the network has no neurons", remedy="add a layer with net.lif(name, size)")
+    if chip.fixed == "reckon_eprop":
+        used = dict(weight_bits=weight_bits, noise=noise, engine=engine, formats=formats, params=params)
+        return plan_reckon(
+            network,
+            chip,
+            rules,
+            seed=seed,
+            update=update,
+            contexts=contexts,
+            fixed=fixed,
+            strict=strict,
+            **used,
+        )
+    if fixed:
+        raise SettingError(
+            f"chip {chip.name} has no registers of a fixed step",
+            remedy="leave out `fixed`, or use chip reckon",
+        )
     use = dict(
         formats=formats or {},
         params=params or {},

@@ -13,7 +13,8 @@ from chipsim.plan.layers import pool_scale
 from chipsim.plan.types import REWARD, THIRD_FACTOR, ConnectionPlan, LayerPlan, Update
 
 
-def _load(name: str, rules: object) -> Program:
+def load_program(name: str, rules: object) -> Program:
+    """The program of a rule's name, from a function or a dictionary. Raises SettingError."""
     if callable(rules):
         return rules(name)
     if rules and name in rules:
@@ -101,7 +102,7 @@ def bind_connection(network, chip, c, weight, w_lo, w_hi, layer, rules, update, 
     pre = network.layers[c.pre]
     reward_only = any(x.kind == "reward" and x.layer == c.post for x in network.circuits)
     return bind(
-        _load(c.rule, rules),
+        load_program(c.rule, rules),
         chip,
         Use(
             weight=weight,

@@ -14,6 +14,7 @@ from chipsim.network import Network
 
 if TYPE_CHECKING:
     from chipsim.plan.core import CorePlan
+    from chipsim.plan.reckon import ReckonPlan
 
 THIRD_FACTOR = Format(True, 8, 7)
 REWARD = Format(True, 8, 4)
@@ -237,6 +238,7 @@ class Plan:
     phases 1-6 (sources first). `order_of_phases` and `walk` come from the chip.
 
     replay   what runs after a sample, step by step, last step first; None where no rule has on_replay
+    reckon   settings of ReckOn's core (`fixed = "reckon_eprop"`), None on other chips
     core     places and parameters on a crossbar core (`step.mode = "event"`), None on other chips
     """
 
@@ -257,6 +259,7 @@ class Plan:
     notes: tuple[Note, ...] = ()
     network: Network | None = field(default=None, compare=False)
     replay: Replay | None = None
+    reckon: ReckonPlan | None = None
     core: CorePlan | None = None
 
     def forms_error(self, circuit: int, step: int, last: bool) -> bool:
