@@ -12,7 +12,8 @@ from typing import Annotated
 
 import typer
 
-from chipsim.cli import chip, conformance, data, rule, run, shelf
+from chipsim import leash
+from chipsim.cli import capsule, chip, conformance, data, fit, resume, rule, run, shelf, sweep
 from chipsim.errors import ChipsimError
 from chipsim.version import __version__
 
@@ -24,8 +25,13 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command("run")(run.run)
+app.command("fit")(fit.fit)
+app.command("sweep")(sweep.sweep)
+app.command("resume")(resume.resume)
 app.command("eval")(run.evaluate)
 app.command("report")(run.report)
+app.command("capsule")(capsule.capsule)
+app.command("verify")(capsule.verify)
 app.command("list")(shelf.list_shelves)
 app.command("conformance")(conformance.conformance)
 app.add_typer(shelf.new, name="new")
@@ -36,6 +42,7 @@ app.add_typer(data.app, name="data")
 
 def main() -> None:
     """Entry point of `chipsim` and of `python -m chipsim`."""
+    leash.hold()
     try:
         app()
     except ChipsimError as error:
