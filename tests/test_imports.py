@@ -14,7 +14,7 @@ ORDER = """
     network_maps circuits network plan third_factor mapping state_circuits state_core state_reckon state data
     reference_neurons reference_errors reference_contrast reference_maps reference_circuits reference_replay
     reference_core reference_reckon_learn reference_reckon reference_reckon_run reference
-    compile open_loop energy ledger report probes simulator float_twin baseline calibrate
+    compile open_loop energy ledger report probes strict simulator float_twin baseline calibrate
     plot wiring feed train settings presets progress run_folder tables experiment outcome cells stored
     figures hidden stacks folds studies supervised conformance cli __main__
 """.split()

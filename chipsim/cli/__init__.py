@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from chipsim.cli import chip, conformance, data, rule, run, shelf
+from chipsim.cli import chip, conformance, data, fit, rule, run, shelf
 from chipsim.errors import ChipsimError
 from chipsim.version import __version__
 
@@ -24,6 +24,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command("run")(run.run)
+app.command("fit")(fit.fit)
 app.command("eval")(run.evaluate)
 app.command("report")(run.report)
 app.command("list")(shelf.list_shelves)

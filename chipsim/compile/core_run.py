@@ -26,6 +26,7 @@ class CoreKernels:
             )
         self.plan = plan
         self.queue = np.zeros(plan.core.fifo_depth + 2, np.int64)
+        self.drive = np.zeros(plan.core.size, np.int64)
 
     def clone(self) -> CoreKernels:
         """Another caller of the same machine code, with a queue of its own."""
@@ -64,12 +65,13 @@ class CoreKernels:
         store_core(self.plan, state, image, learn)
 
     def _run(self, image: Core, words: np.ndarray, final: int, learn: bool) -> None:
+        i = image
         core = (
-            *(image.v, image.ca, image.cnt, image.up, image.down, image.par, image.syn, image.sign),
-            *(image.slot, image.config, image.cycles, image.stat, image.rows, image.updates, image.learned),
-            *(image.fired, image.step_fired, image.out, image.out_n),
+            (i.v, i.ca, i.cnt, i.up, i.down, i.par),
+            (i.syn, i.sign, i.slot, i.config, i.cycles),
+            (i.stat, i.rows, i.updates, i.learned, i.fired, i.step_fired, i.out, i.out_n),
         )
-        at = run_words(words, final, core, self.queue, image.depth, image.per_word, learn, image.documented)
+        at = run_words(words, final, core, self.queue, self.drive, i.depth, i.per_word, learn, i.documented)
         if at >= 0:
             raise restless(int(words[at]))
 

@@ -101,7 +101,7 @@ class Kernels:
         return named
 
 
-def make_kernels(plan: Plan, state: State, *, twin: bool = False) -> Kernels | CoreKernels | ReckonKernels:
+def kernels_of(plan: Plan, state: State, *, twin: bool = False) -> Kernels | CoreKernels | ReckonKernels:
     """What runs a plan: generated kernels, or those of a crossbar core or of ReckOn's core."""
     if plan.reckon is not None:
         return ReckonKernels(plan, twin=twin)
@@ -205,7 +205,7 @@ def compiled_present(
     kernels: Kernels | None = None,
 ) -> dict:
     """`reference.reference_present` on compiled kernels: same arguments, same state afterwards."""
-    kernels = kernels or make_kernels(plan, state)
+    kernels = kernels or kernels_of(plan, state)
     arrays, count, steps = event_arrays(plan, events)
     order = np.arange(count) if samples is None else np.asarray(samples, np.int64)
     if learn and len(order) % plan.contexts:
@@ -244,7 +244,7 @@ def compiled_steps(
     kernels: Kernels | None = None,
 ) -> None:
     """`reference.reference_steps` on compiled kernels: steps start+1..stop without any reset."""
-    kernels = kernels or make_kernels(plan, state)
+    kernels = kernels or kernels_of(plan, state)
     arrays, count, steps = event_arrays(plan, events)
     kernels.advance(
         state,

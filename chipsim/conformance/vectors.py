@@ -53,9 +53,9 @@ class Result(NamedTuple):
 
 
 def chips() -> list[str]:
-    """Chips that vectors can be replayed on, sorted."""
-    here = Path(__file__).resolve().parent
-    return sorted(path.stem for path in here.glob("*.py") if path.stem not in _FRAME)
+    """Chips that vectors can be replayed on, sorted; `<chip>_more.py` is a part of `<chip>.py`."""
+    found = {path.stem for path in Path(__file__).resolve().parent.glob("*.py")} - set(_FRAME)
+    return sorted(name for name in found if name.split("_")[0] not in found - {name})
 
 
 def conformance(chip: str, folder: str | Path) -> Iterator[Result]:

@@ -188,6 +188,17 @@ def event_counts(plan: Plan, state: Mapping[str, Any]) -> dict[str, Events]:
     return out if plan.core is None else out | {REST: rest_events(counted)}
 
 
+def synaptic_formats(plan: Plan, state: Mapping[str, Any]) -> dict[str, dict[str, int]]:
+    """Plain synaptic events by format of the weight memory: {purpose: {"dense", "sparse", "conv": count}}."""
+    out: dict[str, dict[str, int]] = {}
+    for c in plan.connections:
+        counted = _named(CONNECTION_COUNTS, state[f"c{c.index}_stat"])
+        kind = "conv" if c.conv is not None else "sparse" if c.sparse else "dense"
+        events = out.setdefault(_purpose(c), {})
+        _add(events, kind, counted["synaptic_events"] - counted["multiplications"])
+    return out
+
+
 def is_error_layer(plan: Plan, layer: LayerPlan) -> bool:
     """Whether a layer only serves third factors: a circuit's readout, or fed by error connections alone."""
     purposes = {_purpose(plan.connections[c]) for c in layer.incoming}

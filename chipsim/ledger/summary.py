@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from chipsim.energy import add_counts, price
+from chipsim.errors import LimitError
 from chipsim.ledger.core import REST, core_summary
-from chipsim.ledger.counts import event_counts, line_rows
+from chipsim.ledger.cost import Shape, cost
+from chipsim.ledger.counts import event_counts, line_rows, synaptic_formats
 from chipsim.ledger.memory import memory_items, state_bytes
+from chipsim.ledger.neurobench import plasticity
 from chipsim.ledger.reckon import core_notes, weight_writes
+from chipsim.mapping.fit import fit
 from chipsim.microcode.bind import Use
 from chipsim.microcode.program import COUNTS, Note
 from chipsim.microcode.verify import verify
@@ -22,6 +27,7 @@ from chipsim.version import __version__
 
 ONE = 1 << DECAY_FRAC
 WRITES = {"readout": "class errors, third factor", "error": "own errors"}  # of a circuit
+CORES = 256  # listed of a mapping
 VERIFIED = ("sticking", "dead")  # the verifier's notes that a report repeats
 
 
@@ -38,6 +44,8 @@ def summary(
     memory_bytes: int | None = None,
     profile: str | None = None,
     notes: Iterable[Mapping[str, Any]] = (),
+    shape: Shape | None = None,
+    neurobench: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The summary that `report.text.text_report` prints (its docstring is the contract).
 
@@ -49,6 +57,8 @@ def summary(
     memory_bytes  default: the bytes of the state's arrays
     profile       energy profile of the chip (default: the chip's own choice)
     notes         further {"place", "kind", "line", "text"}
+    shape         samples and steps behind state and evaluation: adds cost per sample, mapping, plasticity
+    neurobench    metrics of `ledger.neurobench`
     Raises SettingError for a profile that the chip does not have.
     """
     events = event_counts(plan, state)
@@ -69,12 +79,46 @@ def summary(
         "layers": _layers(plan, events, activity, evaluation),
         "core": core_summary(plan, state),
         "memory": memory_items(plan),
-        "energy": price(add_counts(events.values()), chip, profile).to_dict(),
+        "energy": price(
+            add_counts(events.values()), chip, profile, formats=synaptic_formats(plan, state)
+        ).to_dict(),
         "writes": writes(plan, state),
         "weights": rails(plan, state),
         "notes": [*plan_notes(plan), *(core_notes(plan, state) if plan.reckon else ()), *map(dict, notes)],
+        "neurobench": None if neurobench is None else dict(neurobench),
     }
+    if shape is not None:
+        out |= _costs(plan, chip, state, evaluation, out, shape, profile)
     return {key: value for key, value in out.items() if value is not None}
+
+
+def _costs(plan, chip, state, evaluation, out, shape: Shape, profile) -> dict[str, Any]:
+    """Sections that need to know how many samples were behind the counts."""
+    mapping = mapped(plan, chip)
+    placed = replace(
+        shape, dt_ms=plan.dt_ms, chips=mapping.get("chips") or 1, cores=mapping.get("cores") or 0
+    )
+    counted = [
+        None if s is None else (add_counts(event_counts(plan, s).values()), synaptic_formats(plan, s))
+        for s in (state, evaluation)
+    ]
+    accuracy = (out.get("accuracy") or {}).get("test")
+    return {
+        "mapping": mapping,
+        "cost": cost(chip, counted[0], counted[1], placed, accuracy, profile),
+        "plasticity": plasticity(out, shape.learned),
+    }
+
+
+def mapped(plan: Plan, chip: Any) -> dict[str, Any]:
+    """The fit of a plan, without its remedies; of many cores only the first are listed."""
+    try:
+        made = fit(plan, chip, remedies=False)
+    except LimitError as error:
+        return {"fits": False, "reason": error.text(), "cores": None, "chips": None}
+    made["cores_listed"] = min(len(made["cores_used"]), CORES)
+    made["cores_used"] = made["cores_used"][:CORES]
+    return made
 
 
 def _engine(plan: Plan, chip: Any) -> str:

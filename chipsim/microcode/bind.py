@@ -123,7 +123,7 @@ def bind(program: Program, chip, use: Use) -> BoundProgram:
 
 def _engine(program: Program, chip, use: Use) -> str:
     where = str(chip.path)
-    if chip.engine == "fixed" and chip.learning.fixed in FIXED and use.engine in (None, "fixed"):
+    if chip.engine == "fixed" and chip.fixed in FIXED and use.engine in (None, "fixed"):
         check_fixed(program, chip)
         return "fixed"
     if chip.engine in REASONS:
@@ -164,6 +164,21 @@ def _signals(program: Program, chip) -> None:
                 where=str(chip.path),
                 remedy="choose a chip that routes this signal, or a rule without it",
             )
+    if not chip.learning.pre_spikes:
+        _no_pre_spikes(program, chip)
+
+
+def _no_pre_spikes(program: Program, chip) -> None:
+    """An engine that sees no single spikes of axons runs no on_pre and reads no pre.spike."""
+    read = next((i.line for i in program.inputs if i.source == "pre.spike"), None)
+    line = read or next((x.line for x in program.lines if x.section == "on_pre"), None)
+    if line is not None:
+        raise LimitError(
+            f"rule {program.name} {'reads pre.spike' if read else 'has lines in on_pre'} (line {line}); the "
+            f"learning engine of chip {chip.name} sees no single spikes of axons",
+            where=str(chip.path),
+            remedy="choose another chip; mapping and cost still work on this one",
+        )
 
 
 # ---------------------------------------------------------------- lines

@@ -65,7 +65,7 @@ FLAGS = "part of the flags up and down, which the neuron's last update left"
 
 def check_fixed(program: Program, chip) -> None:
     """Refuse a rule that is not the one of the chip's engine. Raises LimitError."""
-    engine = chip.learning.fixed
+    engine = chip.fixed
     own = RULES[engine]
     remedy = f"use rule {own}, or choose another chip; mapping and cost still work on this one"
     for k, (section, text) in enumerate(FIXED[engine]):
@@ -105,7 +105,7 @@ def lower_fixed(bound: BoundProgram, chip, use) -> BoundProgram:
     consts of the result: theta (the membrane's format), th1, th2, th3, ca_leak, bistable. Raises LimitError
     for constants that the engine's registers cannot hold.
     """
-    if chip.learning.fixed == "reckon_eprop":
+    if chip.fixed == "reckon_eprop":
         return _reckon(bound)
     raw = {name: (Format.parse(fmt), value) for name, fmt, value in bound.consts}
     params = {p.name: p.raw for p in bound.params}
@@ -167,7 +167,7 @@ def _reckon(bound: BoundProgram) -> BoundProgram:
 def own_registers(chip):
     """A chip to bind a rule for ReckOn's engine with: the engine's registers hold what the rule's lines
     write in formats of their own, so that the rule's formats are no limit."""
-    if chip.learning.fixed != "reckon_eprop":
+    if chip.fixed != "reckon_eprop":
         return chip
     bank = chip.registers.temp.model_copy(
         update={"count": None, "bits": 32, "signed": True, "unsigned_bits": 32, "rounding": ROUNDINGS}

@@ -69,6 +69,7 @@ def plan(
     params: Mapping[str, object] | None = None,
     sample_steps: int | None = None,
     fixed: Mapping[str, int] | None = None,
+    limits: bool = True,
 ) -> Plan:
     """Fold a network into a chip's integers and bind its rules.
 
@@ -76,12 +77,13 @@ def plan(
     formats, params override registers and parameters of every rule; a connection's own `settings`
     ({"params": ..., "formats": ...}) come on top. sample_steps is T of `history ... depth=T`: the most
     steps of a learned sample. fixed sets configuration registers of a chip whose whole step is fixed
-    hardware. Raises NetworkError, LimitError, RuleError, SettingError.
+    hardware. limits=False leaves the walls of cores to `chipsim.mapping`. Raises NetworkError, LimitError,
+    RuleError, SettingError.
     """
     update = update or Update()
     if all(layer.kind == "source" for layer in network.layers):
         raise NetworkError("the network has no neurons", remedy="add a layer with net.lif(name, size)")
-    if chip.learning.fixed == "reckon_eprop":
+    if chip.fixed == "reckon_eprop":
         used = dict(weight_bits=weight_bits, noise=noise, engine=engine, formats=formats, params=params)
         return plan_reckon(
             network,
@@ -125,7 +127,8 @@ def plan(
     check_circuits(layers, connections, circuits, order)
     replay = fold_replay(network, layers, connections, circuits, order)
     layers = keep_spikes(layers, connections)
-    check_limits(network, chip, layers, connections)
+    if limits:
+        check_limits(network, chip, layers, connections)
     return Plan(
         chip=chip.name,
         fidelity=chip.fidelity,

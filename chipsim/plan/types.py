@@ -238,7 +238,7 @@ class Plan:
     phases 1-6 (sources first). `order_of_phases` and `walk` come from the chip.
 
     replay   what runs after a sample, step by step, last step first; None where no rule has on_replay
-    reckon   settings of ReckOn's core (`learning.fixed = "reckon_eprop"`), None on other chips
+    reckon   settings of ReckOn's core (`fixed = "reckon_eprop"`), None on other chips
     core     places and parameters on a crossbar core (`step.mode = "event"`), None on other chips
     """
 
