@@ -22,7 +22,16 @@ from chipsim.experiment import Context
 from chipsim.feed import silent_labels
 from chipsim.figures import draw_run
 from chipsim.float_twin import twin_of
-from chipsim.ledger import activity, check_memory, counters, per_sample, summary, surrogate_shares
+from chipsim.ledger import (
+    Shape,
+    activity,
+    check_memory,
+    counters,
+    neurobench,
+    per_sample,
+    summary,
+    surrogate_shares,
+)
 from chipsim.microcode.lower import lowering_table
 from chipsim.report.text import text_report
 from chipsim.simulator import Simulator
@@ -172,6 +181,8 @@ def _result(context, sim, scored, controls, few, parts) -> dict[str, Any]:
         experiment=context.out.manifest.get("experiment"),
         activity=activity(sim.plan, scored["outputs"], parts.train.n_steps, surrogates=shares),
         evaluation=scored["counters"],
+        shape=Shape(context.settings.epochs * len(parts.train), len(parts.test), parts.train.n_steps),
+        neurobench=neurobench(sim, silent_labels(sim, few), accuracy=scored["accuracy"]["test"]),
     )
     return {
         "accuracy": scored["accuracy"],

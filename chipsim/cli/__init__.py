@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from chipsim import leash
-from chipsim.cli import capsule, chip, data, resume, rule, run, shelf, sweep
+from chipsim.cli import capsule, chip, conformance, data, fit, resume, rule, run, shelf, sweep
 from chipsim.errors import ChipsimError
 from chipsim.version import __version__
 
@@ -27,11 +27,13 @@ app = typer.Typer(
 app.command("run")(run.run)
 app.command("sweep")(sweep.sweep)
 app.command("resume")(resume.resume)
+app.command("fit")(fit.fit)
 app.command("eval")(run.evaluate)
 app.command("report")(run.report)
 app.command("capsule")(capsule.capsule)
 app.command("verify")(capsule.verify)
 app.command("list")(shelf.list_shelves)
+app.command("conformance")(conformance.conformance)
 app.add_typer(shelf.new, name="new")
 app.add_typer(rule.app, name="rule")
 app.add_typer(chip.app, name="chip")
