@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from chipsim import leash
-from chipsim.cli import capsule, chip, conformance, data, fit, resume, rule, run, shelf, sweep
+from chipsim.cli import capsule, chip, conformance, data, fit, resume, rule, run, search, shelf, sweep
 from chipsim.errors import ChipsimError
 from chipsim.version import __version__
 
@@ -26,6 +26,7 @@ app = typer.Typer(
 )
 app.command("run")(run.run)
 app.command("sweep")(sweep.sweep)
+app.command("search")(search.search)
 app.command("resume")(resume.resume)
 app.command("fit")(fit.fit)
 app.command("eval")(run.evaluate)
