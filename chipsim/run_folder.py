@@ -237,6 +237,26 @@ def load_run(path: str | os.PathLike[str], *, complete: bool = True) -> Run:
     return Run(folder, manifest)
 
 
+def open_request(
+    command: str, name: str, asked: Mapping[str, Any], out: str | os.PathLike[str] | None
+) -> RunFolder:
+    """The folder of many runs: a new one, or that of the very same request, which goes on.
+
+    Raises RunError for a folder that holds something else.
+    """
+    asked = json.loads(_json(asked))
+    if out is None or not (Path(out) / "manifest.json").is_file():
+        return RunFolder.create(f"{command}-{name}", out, command=command, **{command: asked})
+    run = load_run(out, complete=False)
+    if run.manifest.get("command") != command or run.manifest.get(command) != asked:
+        raise RunError(
+            f"the folder holds something else than this {command}",
+            where=str(out),
+            remedy="give the very command that made it, or a new folder",
+        )
+    return RunFolder.reopen(run, complete=True)
+
+
 def refuse_complete(run: Run) -> None:
     """RunError for a run that has nothing left to do."""
     if run.status == "complete":
