@@ -36,8 +36,12 @@ class Source(_Table):
 
 
 class Step(_Table):
-    """Order of the phases of a step and the delays a connection may have, in steps."""
+    """Order of the phases of a step and the delays a connection may have, in steps.
 
+    mode  "clock", or "event": one address event is one step, and the core is table [crossbar]
+    """
+
+    mode: Literal["clock", "event"] = "clock"
     order: tuple[Literal[PHASES], ...]  # type: ignore[valid-type]
     walk: Literal["layer", "phase"]
     min_delay: Count
@@ -179,6 +183,40 @@ class Learning(_Table):
     products: Annotated[Products | None, _word("none")]
 
 
+class Cycles(_Table):
+    """Clock cycles of each kind of work of an event-driven crossbar core."""
+
+    push: Count
+    tref_one: Count
+    tref_all: Count
+    synapse: Count
+    bist_one: Count
+    bist_all: Count
+    pop_spike: Count
+    pop_virtual: Count
+
+
+class Crossbar(_Table):
+    """An event-driven crossbar core (`step.mode = "event"`): as many rows as neurons.
+
+    behaviour  "built" (as the released hardware text) or "documented" where the two differ
+    *_bits     unsigned registers; a synapse is a weight and a map bit
+    """
+
+    behaviour: Literal["built", "documented"]
+    neurons: Literal[256]
+    membrane_bits: Literal[8]
+    leak_bits: Literal[7]
+    calcium_bits: Literal[3]
+    clock_bits: Literal[5]
+    weight_bits: Literal[3]
+    synapses_per_word: Literal[8]
+    neuron_word_bits: Count
+    fifo_depth: Annotated[int, Field(ge=1, le=256)]
+    cycles: Cycles
+    cycles_documented: Cycles
+
+
 class Limits(_Table):
     """Walls and budgets of one chip; None is unlimited or unknown (see Chip.is_unknown)."""
 
@@ -207,10 +245,13 @@ class Chip(_Table):
     limits: Limits
     memory: Memory | None = None
     noc: Noc | None = None
+    crossbar: Crossbar | None = None
+    behaviour: Literal["built", "documented"] = "built"  # of ReckOn's core, where the two differ
     energy: dict[str, EnergyProfile]
     energy_default: str | None
     unknown: tuple[str, ...]
     sources: dict[str, Source]
+    fixed: Literal["sdsp", "reckon_eprop"] | None = None  # the rule that a fixed engine runs
     path: str
     sha256: str
 
@@ -220,9 +261,23 @@ class Chip(_Table):
             raise ValueError(f"noise_default '{self.noise_default}' is not one of noises {list(self.noises)}")
         if (self.engine == "sum_of_products") != (self.learning.products is not None):
             raise ValueError('learning.products must be a table for engine "sum_of_products", else "none"')
+        if self.fixed is not None and self.engine != "fixed":
+            raise ValueError(
+                f"fixed = '{self.fixed}' names the rule of a fixed engine; engine is {self.engine}"
+            )
+        if (self.step.mode == "event") != (self.crossbar is not None):
+            raise ValueError('step.mode = "event" needs a table [crossbar], and only it has one')
         if self.energy_default is not None and self.energy_default not in self.energy:
             raise ValueError(f"energy_default '{self.energy_default}' is no profile in [energy]")
         return self
+
+    def as_documented(self) -> Chip:
+        """The same chip with the behaviour of its documentation where the hardware text differs."""
+        if self.crossbar is None:
+            return self.model_copy(update={"behaviour": "documented"})
+        return self.model_copy(
+            update={"crossbar": self.crossbar.model_copy(update={"behaviour": "documented"})}
+        )
 
     def is_unknown(self, key: str) -> bool:
         """True where the file declares this dotted key, or a table above it, unknown."""

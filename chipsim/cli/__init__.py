@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from chipsim.cli import chip, data, fit, rule, run, shelf
+from chipsim.cli import chip, conformance, data, fit, rule, run, shelf
 from chipsim.errors import ChipsimError
 from chipsim.version import __version__
 
@@ -28,6 +28,7 @@ app.command("fit")(fit.fit)
 app.command("eval")(run.evaluate)
 app.command("report")(run.report)
 app.command("list")(shelf.list_shelves)
+app.command("conformance")(conformance.conformance)
 app.add_typer(shelf.new, name="new")
 app.add_typer(rule.app, name="rule")
 app.add_typer(chip.app, name="chip")

@@ -33,7 +33,8 @@ def check(
     for note in bound.notes:
         place = f"{name}:{note.line}" if note.line else name  # some notes are about the whole rule
         print(f"{place}: {note.kind}: {note.text}")
-    print(f"ok: rule {bound.name} fits chip {bound.chip} ({bound.engine}, {len(bound.lines)} lines)")
+    lines = len(bound.lines) or len(bound.lowering)
+    print(f"ok: rule {bound.name} fits chip {bound.chip} ({bound.engine}, {lines} lines)")
 
 
 @app.command()
@@ -112,6 +113,8 @@ def _default_use(chip: Chip, engine: str | None, fit: Fit, strict: bool) -> Use:
     bits = chip.weight.default_bits
     weight = Format(chip.weight.signed, bits, bits - 1)
     membrane = Format(True, chip.neuron.v_bits, 7 + chip.neuron.guard_bits)
+    if chip.crossbar is not None:  # a membrane without sign adds weights as they are
+        membrane = Format(False, chip.crossbar.membrane_bits, bits - 1)
     return Use(
         weight=weight,
         w_lo=weight.lo,

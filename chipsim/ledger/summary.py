@@ -10,10 +10,12 @@ import numpy as np
 
 from chipsim.energy import add_counts, price
 from chipsim.errors import LimitError
+from chipsim.ledger.core import REST, core_summary
 from chipsim.ledger.cost import Shape, cost
 from chipsim.ledger.counts import event_counts, line_rows, synaptic_formats
 from chipsim.ledger.memory import memory_items, state_bytes
 from chipsim.ledger.neurobench import plasticity
+from chipsim.ledger.reckon import core_notes, weight_writes
 from chipsim.mapping.fit import fit
 from chipsim.microcode.bind import Use
 from chipsim.microcode.program import COUNTS, Note
@@ -63,7 +65,9 @@ def summary(
     programs = [c.program for c in plan.connections if c.program]
     out: dict[str, Any] = {
         "experiment": experiment,
-        "rule": ", ".join(dict.fromkeys(p.name for p in programs)) or None,
+        "rule": ", ".join(dict.fromkeys(p.name for p in programs))
+        or (plan.reckon and plan.reckon.rule)
+        or None,
         "noise": ", ".join(dict.fromkeys(c.noise for c in plan.connections if c.program))
         or chip.noise_default,
         "version": __version__,
@@ -73,13 +77,14 @@ def summary(
         "accuracy": None if accuracy is None else dict(accuracy),
         "controls": None if controls is None else {name: dict(row) for name, row in controls.items()},
         "layers": _layers(plan, events, activity, evaluation),
+        "core": core_summary(plan, state),
         "memory": memory_items(plan),
         "energy": price(
             add_counts(events.values()), chip, profile, formats=synaptic_formats(plan, state)
         ).to_dict(),
         "writes": writes(plan, state),
         "weights": rails(plan, state),
-        "notes": [*plan_notes(plan), *map(dict, notes)],
+        "notes": [*plan_notes(plan), *(core_notes(plan, state) if plan.reckon else ()), *map(dict, notes)],
         "neurobench": None if neurobench is None else dict(neurobench),
     }
     if shape is not None:
@@ -130,6 +135,9 @@ def _layers(plan: Plan, events: Mapping[str, Any], activity: Any, evaluation: An
             if x.name in values:
                 row[key] = values[x.name]
         rows.append(row)
+    if REST in events:
+        unused = plan.core.size - sum(x.size for x in plan.layers if x.kind == "lif")
+        rows.append({"name": REST, "size": unused, "ledger": events[REST]})
     return rows
 
 
@@ -141,8 +149,12 @@ def writes(plan: Plan, state: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for c in plan.connections:
         rows += _line_writes(c, state) if c.program else []
+    if plan.reckon is not None:
+        rows += _core_writes(plan, state)
     for x in plan.layers:
-        rows += _neuron_writes(x, state) if x.kind in ("lif", "integrator") else []
+        # a core's membranes saturate where they have just fired, or rest at 0: nothing is lost there
+        counted = x.kind in ("lif", "integrator") and plan.core is None
+        rows += _neuron_writes(x, state) if counted else []
         if x.circuit is not None and plan.circuits[x.circuit].kind not in ("reward", "pool"):
             rows.append(_circuit_writes(x, plan.circuits[x.circuit], state))
     return rows
@@ -151,11 +163,22 @@ def writes(plan: Plan, state: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
 def _line_writes(c: ConnectionPlan, state: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
     rows, lines = [], len(c.program.lines)
     for k, row in enumerate(line_rows(c, state)):
-        rounding = c.program.register(row["target"]).rounding if k < lines else c.program.sums.rounding
+        rounding = c.program.register(row["target"]).rounding if k < lines else ""
+        if k >= lines and c.program.sums is not None:
+            rounding = c.program.sums.rounding
         rows.append(
             {"place": c.name, "name": row["text"], "rounding": rounding, **{key: row[key] for key in COUNTS}}
         )
     return rows
+
+
+def _core_writes(plan: Plan, state: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
+    """Stochastic steps of the weights of a fixed engine."""
+    return [
+        {"place": name, "name": "w", "rounding": "stochastic", "done": row["evaluated"], "wrapped": 0}
+        | {key: row[key] for key in ("skipped", "draws", "saturated", "rounded_to_zero", "changed")}
+        for name, row in weight_writes(plan, state).items()
+    ]
 
 
 def _neuron_writes(x: LayerPlan, state: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
@@ -201,7 +224,8 @@ def rails(plan: Plan, state: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
     rows = []
     for c in plan.connections:
         w = state[f"c{c.index}_w"]
-        if c.program is None or c.program.weight is None or not w.size:
+        learns = plan.reckon is not None or (c.program is not None and c.program.weight is not None)
+        if not learns or not w.size:
             continue
         scale = float(c.weight.lsb) if w.dtype.kind == "f" else 1  # the twin's weights are real
         at = {"at_min": c.w_lo * scale, "at_max": c.w_hi * scale}

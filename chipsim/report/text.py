@@ -12,6 +12,7 @@ layers        [{"name", "size", "ledger", "activity"}] in network order, readout
     ledger    {purpose: {event: count}}; purposes inference, learning, error; events of chip.EVENTS
     activity  {"silent_share": neurons that never fired, "surrogate_share": (neuron, step) pairs with
               a non-zero surrogate, "spikes_per_neuron_step"} shares 0..1 or None
+core          counters of an event-driven crossbar core (ledger.core.core_counts) and "behaviour"
 memory        [{"purpose", "what", "count", "bits_each"}], purposes of report.memory.PURPOSES
 energy        EnergyReport.to_dict()
 writes        [{"place", "name", "rounding", "done", "skipped", "draws", "saturated", "wrapped",
@@ -49,6 +50,7 @@ KEYS = (
     "accuracy",
     "controls",
     "layers",
+    "core",
     "memory",
     "energy",
     "writes",
@@ -75,7 +77,7 @@ def text_report(summary: Mapping[str, Any]) -> str:
                 remedy=f"one of {', '.join(KEYS)}",
             )
     sections = (
-        _head, _accuracy, _layers, _ledger, _memory, _energy, cost_lines, mapping_lines, metric_lines,
+        _head, _accuracy, _layers, _ledger, _core, _memory, _energy, cost_lines, mapping_lines, metric_lines,
         _writes, _notes, _warnings,
     )  # fmt: skip
     blocks = [lines for section in sections if (lines := section(summary))]
@@ -167,6 +169,16 @@ def _known(name: str, known: tuple[str, ...], what: str) -> None:
             where="summary: layers: ledger",
             remedy=f"one of {', '.join(known)}",
         )
+
+
+def _core(summary: Mapping[str, Any]) -> list[str]:
+    core = summary.get("core")
+    if not core:
+        return []
+    rows = [
+        [name.replace("_", " "), count(core[name])] for name in core if name != "behaviour" and core[name]
+    ]
+    return [f"Event-driven core, {core['behaviour']}", *table(rows)]
 
 
 def _memory(summary: Mapping[str, Any]) -> list[str]:
