@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from chipsim.cli import chip, conformance, data, fit, rule, run, shelf
+from chipsim.cli import chip, conformance, data, fit, report, rule, run, shelf
 from chipsim.errors import ChipsimError
 from chipsim.version import __version__
 
@@ -26,7 +26,8 @@ app = typer.Typer(
 app.command("run")(run.run)
 app.command("fit")(fit.fit)
 app.command("eval")(run.evaluate)
-app.command("report")(run.report)
+app.command("report")(report.report)
+app.command("compare")(report.compare)
 app.command("list")(shelf.list_shelves)
 app.command("conformance")(conformance.conformance)
 app.add_typer(shelf.new, name="new")

@@ -99,6 +99,8 @@ def _store(folder: RunFolder, result: dict[str, Any], summary: dict[str, Any]) -
         folder.counters(result["counters"])
     if "report" in result:
         folder.report(result["report"])
+    if isinstance(result.get("summary"), dict):
+        folder.summary(result["summary"])
     folder.finish(**{key: summary[key] for key in STORED})
 
 
