@@ -13,7 +13,20 @@ from typing import Annotated
 import typer
 
 from chipsim import leash
-from chipsim.cli import capsule, chip, conformance, data, fit, resume, rule, run, search, shelf, sweep
+from chipsim.cli import (
+    capsule,
+    chip,
+    conformance,
+    data,
+    fit,
+    report,
+    resume,
+    rule,
+    run,
+    search,
+    shelf,
+    sweep,
+)
 from chipsim.errors import ChipsimError
 from chipsim.version import __version__
 
@@ -30,7 +43,8 @@ app.command("search")(search.search)
 app.command("resume")(resume.resume)
 app.command("fit")(fit.fit)
 app.command("eval")(run.evaluate)
-app.command("report")(run.report)
+app.command("report")(report.report)
+app.command("compare")(report.compare)
 app.command("capsule")(capsule.capsule)
 app.command("verify")(capsule.verify)
 app.command("list")(shelf.list_shelves)
