@@ -191,7 +191,9 @@ class Driver:
         sparse = f"c{k}_ptr, c{k}_tgt"
         shift = "" if self.twin else f", {c.shift}"
         twin = "_twin" if self.twin else ""
-        if c.conv is not None:
+        if c.shift < 0 and not self.twin:
+            events = self._deliver_floored(layer, c)
+        elif c.conv is not None:
             events = conv_driver.deliver(self, layer, c, acc)
         elif self.twin and (c.scale or c.synapse_delays):
             events = conv_driver.deliver_real(c, acc, ring)
@@ -218,6 +220,22 @@ class Driver:
             if c.graded:
                 self.put(f"c{k}_stat[2] += events_{k}")
 
+    def _deliver_floored(self, layer: LayerPlan, c: ConnectionPlan) -> str:
+        """Delivery into a ring of its own, floored and added to the layer's; the text of its events."""
+        k, graded = c.index, "True" if c.graded else "False"
+        pay = f"pay_{k}[b]" if c.graded else f"act_{k}[b]"
+        delay = f"c{k}_delay" if c.synapse_delays else f"x_c{k}_later"
+        full = f"act_{k}[b], {pay}, {graded}, nact_{k}[b], x_c{k}_part, ts, 0, 0"
+        self.put(f"clear3(x_c{k}_part)")
+        if c.sparse:
+            made = f"deliver_delayed_sparse(c{k}_w, {delay}, c{k}_ptr, c{k}_tgt, {full})"
+            self.put(f"events_{k} = {made}")
+        else:
+            self.put(f"deliver_delayed(c{k}_w, {delay}, {full})")
+            self.put(f"events_{k} = i64(nact_{k}[b]) * c{k}_w.shape[1]")
+        self.put(f"add_floored(x_c{k}_part, l{layer.index}_acc, b, i64({-c.shift}))")
+        return f"events_{k}"
+
     def fire(self, layer: LayerPlan) -> None:
         """Leak, integrate, compare, reset; then on_membrane."""
         if layer.pool is not None:
@@ -225,6 +243,9 @@ class Driver:
             return
         k = layer.index
         f = self.functions[f"l{k}_fire{self.suffix}"]
+        if layer.reset_every:
+            self.put(f"if ts % {layer.reset_every[0]} == {layer.reset_every[1]}:", f"    clear2(l{k}_v)")
+            self.put(f"    clear2(l{k}_u)" if layer.k_u is not None else "    pass")
         slot = f"ts % {layer.ring}" if layer.ring > 1 else "0"
         special = {
             "acc": f"l{k}_acc[{slot}]",
