@@ -20,6 +20,7 @@ from lava_models import build, step
 
 from chipsim.chip import load_chip
 from chipsim.compile.run import Kernels, compiled_steps
+from chipsim.conformance import difference
 from chipsim.data.events import Events
 from chipsim.lava.from_lava import LavaRule, rule_text
 from chipsim.lava.weights import loaded_weights, sign_mode_of
@@ -56,6 +57,13 @@ class Side:
 def sides(bound: object, kernels: bool) -> list[Side]:
     """The interpreter, and the kernels if asked for."""
     return [Side(bound, False)] + [Side(bound, True)] * kernels
+
+
+def agree(mine: list[Side], case: object) -> None:
+    """AssertionError where interpreter and kernels left different states, counters included."""
+    for other in mine[1:]:
+        found = difference(mine[0].state, other.state)
+        assert not found, f"{case}: interpreter and kernels: {found}"
 
 
 def same(what: str, mine: np.ndarray, theirs: np.ndarray, t: int, case: object) -> None:
@@ -112,6 +120,7 @@ def neurons(seed: int, kernels: bool, steps: int = 60) -> int:
                 same("spikes", x.state["l1_fired"][0], theirs.s_out.sent, t, seed)
                 same("u", x.state["l1_u"][0], theirs.u, t, seed)
                 same("v", x.state["l1_v"][0], theirs.v, t, seed)
+    agree(mine, seed)
     return steps
 
 
@@ -160,6 +169,7 @@ def connections(seed: int, kernels: bool, steps: int = 60) -> int:
             x.step(events, t)
             ring = x.state["l1_acc"]
             same("a", ring[(t + 1) % len(ring), 0], sent, t, seed)
+    agree(mine, seed)
     return steps
 
 
@@ -229,6 +239,7 @@ def rules(seed: int, kernels: bool, steps: int = 24) -> int:
                     s[f"c0_r_y{k + 1}"][0] = sent[t - 1, k]
             x.step(events, t)
             _compare(s, theirs, three, t, (seed, strings, epoch, graded, mode))
+    agree(mine, (seed, strings, epoch, graded, mode))
     return steps
 
 

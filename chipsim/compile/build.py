@@ -21,6 +21,7 @@ import numpy as np
 
 from chipsim.compile.conv_driver import conv_arrays
 from chipsim.compile.driver import HEADER, SCRATCH, Driver, advance_source
+from chipsim.compile.epoch_driver import epoch_scratch
 from chipsim.compile.fire import fire_function
 from chipsim.compile.product_nest import product_function, product_scratch
 from chipsim.compile.sections import Functions, parts, section_function
@@ -29,7 +30,7 @@ from chipsim.errors import RunError
 from chipsim.plan import ConnectionPlan, Plan
 
 HERE = Path(__file__).parent
-OWN = tuple(f"{x}_kernels.py" for x in ("circuit", "contrast", "conv", "conv_learn", "conv_back", "twin"))
+OWN = tuple(f"{x}_kernels.py" for x in ("circuit", "contrast", "conv", "conv_learn", "conv_back", "epoch", "twin"))
 OWN += ("kernels.py", "lanes.py")
 
 
@@ -128,6 +129,8 @@ def make_scratch(plan: Plan, twin: bool = False) -> dict[str, np.ndarray]:
         for name, (dtype, size) in shapes.items():
             out[f"x_c{c.index}_{name}"] = np.zeros(size, dtype)
         for name, array in product_scratch(c, _synapses(plan, c.index)).items():
+            out[f"x_c{c.index}_{name}"] = array
+        for name, array in epoch_scratch(c).items():
             out[f"x_c{c.index}_{name}"] = array
         out[f"x_c{c.index}_size"] = np.array([c.index, c.n_pre, c.n_post], np.int64)
         out[f"x_c{c.index}_hit"] = np.zeros(b, np.int32)

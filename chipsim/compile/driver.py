@@ -7,7 +7,7 @@ generated, so the generated file reads like the list of phases in definition 1.
 
 from __future__ import annotations
 
-from chipsim.compile import conv_driver
+from chipsim.compile import conv_driver, epoch_driver
 from chipsim.compile.product_nest import SCRATCH as PRODUCT_SCRATCH
 from chipsim.compile.replay import errors_to_store, load_rewards, remember
 from chipsim.compile.sections import COMMON, Function
@@ -25,6 +25,7 @@ from chipsim.compile.contrast_kernels import *  # noqa: F403
 from chipsim.compile.conv_back_kernels import *  # noqa: F403
 from chipsim.compile.conv_kernels import *  # noqa: F403
 from chipsim.compile.conv_learn_kernels import *  # noqa: F403
+from chipsim.compile.epoch_kernels import *  # noqa: F403
 from chipsim.compile.kernels import *  # noqa: F403
 from chipsim.compile.kernels import EXP16
 from chipsim.compile.twin_kernels import *  # noqa: F403
@@ -75,7 +76,7 @@ class Driver:
             return f"act_{c.index}" if name == "act" else f"hist_{c.post}"
         if name in ("vc", "v", "thr", "fired", "m"):
             return f"l{c.post}_{name}"
-        if name in SCRATCH or name in PRODUCT_SCRATCH or name in conv_driver.CONV_SCRATCH:
+        if name in SCRATCH or name in PRODUCT_SCRATCH or name in epoch_driver.SCRATCH or name in conv_driver.CONV_SCRATCH:
             return f"x_c{c.index}_{name}"
         return f"c{c.index}_{name}" + (f"[hs_{c.index}]" if name.startswith("h_") else "")
 
@@ -317,7 +318,9 @@ class Driver:
                 self.level += 1
                 self.section(c, "on_epoch")
                 self.level -= 1
-            if f"c{c.index}_on_products{self.suffix}" in self.functions:
+            if c.program.traces is not None and c.program.products:
+                epoch_driver.learn(self, c)
+            elif f"c{c.index}_on_products{self.suffix}" in self.functions:
                 self.put(f"if learn and n % {c.program.learning_epoch} == 0:")
                 self.level += 1
                 self.section(c, "on_products")
