@@ -11,7 +11,7 @@ from chipsim.chip.schema import PHASES
 from chipsim.errors import SettingError
 from chipsim.fixed import Format
 
-SHIPPED = ("ideal", "loihi1", "loihi2")
+SHIPPED = ("ideal", "loihi1", "loihi2", "loihi2_lava")
 FOLDER = Path(__file__).resolve().parent.parent / "hw_models"
 
 

@@ -30,7 +30,9 @@ from chipsim.errors import RunError
 from chipsim.plan import ConnectionPlan, Plan
 
 HERE = Path(__file__).parent
-OWN = tuple(f"{x}_kernels.py" for x in ("circuit", "contrast", "conv", "conv_learn", "conv_back", "epoch", "twin"))
+OWN = tuple(
+    f"{x}_kernels.py" for x in ("circuit", "contrast", "conv", "conv_learn", "conv_back", "epoch", "twin")
+)
 OWN += ("kernels.py", "lanes.py")
 
 

@@ -76,7 +76,12 @@ class Driver:
             return f"act_{c.index}" if name == "act" else f"hist_{c.post}"
         if name in ("vc", "v", "thr", "fired", "m"):
             return f"l{c.post}_{name}"
-        if name in SCRATCH or name in PRODUCT_SCRATCH or name in epoch_driver.SCRATCH or name in conv_driver.CONV_SCRATCH:
+        if (
+            name in SCRATCH
+            or name in PRODUCT_SCRATCH
+            or name in epoch_driver.SCRATCH
+            or name in conv_driver.CONV_SCRATCH
+        ):
             return f"x_c{c.index}_{name}"
         return f"c{c.index}_{name}" + (f"[hs_{c.index}]" if name.startswith("h_") else "")
 

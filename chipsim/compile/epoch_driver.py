@@ -181,8 +181,6 @@ def _histories(d, c: ConnectionPlan) -> None:
         register, when = f"c{k}_r_{t.register}[0]", f"c{k}_t{'x' if t.owner == 'pre' else 'y'}[0]"
         amount = f"i64({t.whole} + i64(x_c{k}_s_impulse_{t.owner}[at_{k}] < {t.part}))"
         tables = f"x_c{k}_floors[{row}], x_c{k}_ups[{row}], i64({t.lo})"
-        d.put(
-            f"epoch_history({h}, {register}, {when}, {tables}, x_c{k}_s_decay_{t.owner}[at_{k}], {amount})"
-        )
+        d.put(f"epoch_history({h}, {register}, {when}, {tables}, x_c{k}_s_decay_{t.owner}[at_{k}], {amount})")
         if not t.received:
             d.put(f"epoch_store({h}, {register})")

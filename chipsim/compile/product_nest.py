@@ -12,7 +12,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from chipsim.compile.epoch_driver import is_general, synaptic
+from chipsim.compile.epoch_driver import is_general
+from chipsim.compile.product_epochs import General
 from chipsim.compile.product_fired import BLOCK, Fired, factors_of
 from chipsim.compile.sections import COMMON, Function
 from chipsim.microcode.products import head_shift
@@ -75,7 +76,7 @@ def product_function(plan: Plan, c: ConnectionPlan, counting: bool, twin: bool) 
     return Function(f"{c.program.name}_on_products", arrays, "\n".join(text) + "\n")
 
 
-class _Nest(Fired):
+class _Nest(Fired, General):
     """Builds the statements; `used` are the array arguments."""
 
     def __init__(self, c: ConnectionPlan, counting: bool, twin: bool):
@@ -129,47 +130,6 @@ class _Nest(Fired):
         self.level += 1
         self._rows()
         self.level -= 1
-
-    def _general(self) -> None:
-        """The call of the general form: always, or where a tag lies below the accumulator."""
-        program = self.program
-        names = synaptic(program)
-        flat = [f"{self._whole(name)}.reshape(-1)" for name in names]
-        low = [r for r in map(program.register, program.variables) if r.lo << program.sums.frac < program.sums.lo]
-        if not is_general(self.c):
-            if not low:
-                return
-            test = " or ".join(
-                f"any_below({self._whole(r.name)}.reshape(-1), {-(-program.sums.lo >> program.sums.frac)})"
-                for r in low
-            )
-            self.put(f"if {test}:")
-            self.level += 1
-        for name in ("terms", "factors", "limits", "sums", "s_write", "first", "no_syn", "tx", "ty", "lines"):
-            self.array(name)
-        for k, term in self.terms:
-            every = program.learning_epoch << int(term.gate[1:]) if term.gate[0] == "u" else 1
-            self.put(f"terms[{k}, 2], terms[{k}, 3], terms[{k}, 4] = i64(n % {every} == 0), m_{k}, e_{k}")
-        ptr, tgt = ("ptr", "tgt") if self.c.sparse else ("no_ptr", "no_tgt")
-        flat += ["no_syn"] * (3 - len(flat))
-        arguments = f"{self.array(ptr)}, {self.array(tgt)}, {self.array('hpre')}, {self.array('hpost')}"
-        self.put(
-            f"epoch_products(terms, factors, limits, sums, {self._shared_word()}, n_pre, n_post, {len(names)}, "
-            f"{self.c.sparse}, {arguments}, tx[0], ty[0], {', '.join(flat)}, lines, {len(program.lines)})"
-        )
-        if not is_general(self.c):
-            self.level -= 1
-            self.put("else:")
-            self.level += 1
-
-    def _whole(self, name: str) -> str:
-        """The array of a synaptic register."""
-        return self.array("w" if self.program.register(name).is_weight else "r_" + name)
-
-    def _shared_word(self) -> str:
-        """The word of the present learning epoch."""
-        self.array("s_write"), self.array("first")
-        return f"s_write[n // {self.program.learning_epoch} - first[1]]"
 
     def _scale(self, k: int, term: ProductTerm) -> None:
         """m_k, e_k: mantissa and exponent in use (products.scale_of)."""

@@ -106,7 +106,9 @@ def _product(text: str, sign: int, body: str) -> LavaProduct:
         else:
             name = next((x for x in NAMES if rest.startswith(x)), "")
             if not name:
-                raise _refused(text, rest, "nothing that Lava knows", f"known: {', '.join(NAMES)}, x0, y0, u0..u9")
+                raise _refused(
+                    text, rest, "nothing that Lava knows", f"known: {', '.join(NAMES)}, x0, y0, u0..u9"
+                )
             factors.append(LavaFactor(name))
             found = re.match(name, rest)
         at += found.end()
@@ -123,7 +125,9 @@ def _bracket(text: str, inner: str, sgn: bool) -> LavaFactor | int:
     """`(var)`, `(var + n)`, `(n + var)`, `(n)`."""
     terms = re.findall(r"([+-]?)([^+-]+)", inner)
     if "".join(a + b for a, b in terms) != inner or not 1 <= len(terms) <= 2 or "2^" in inner:
-        reason = "a constant of 2^-m in a bracket becomes a fraction" if "2^" in inner else "no bracket of Lava's"
+        reason = (
+            "a constant of 2^-m in a bracket becomes a fraction" if "2^" in inner else "no bracket of Lava's"
+        )
         raise _refused(text, f"({inner})", reason, "write (var), (var + n) or (n + var), n a whole number")
     names = [(s, x) for s, x in terms if not x.isdigit()]
     numbers = [int(f"{s}{x}") for s, x in terms if x.isdigit()]
@@ -144,7 +148,10 @@ def _scaled(text, body, mantissa: int, exponent: int, gate: str, factors) -> Lav
         raise _refused(text, body, "no x0, y0 or u<k> says when it is evaluated", "add `u0*`")
     while abs(mantissa) > MANTISSA[1] and mantissa % 2 == 0 and exponent < EXPONENT[1]:
         mantissa, exponent = mantissa // 2, exponent + 1
-    if not (MANTISSA[0] <= mantissa <= MANTISSA[1] and EXPONENT[0] <= exponent <= EXPONENT[1]) or not mantissa:
+    if (
+        not (MANTISSA[0] <= mantissa <= MANTISSA[1] and EXPONENT[0] <= exponent <= EXPONENT[1])
+        or not mantissa
+    ):
         limits = f"{MANTISSA[0]}..{MANTISSA[1]} times 2^{EXPONENT[0]}..2^{EXPONENT[1]}"
         raise _refused(text, body, f"the scale {mantissa} * 2^{exponent} is outside {limits}")
     return LavaProduct(mantissa, exponent, gate, factors)

@@ -14,7 +14,9 @@ def sign_mode_of(weights: np.ndarray) -> str:
     return "INHIBITORY" if weights.max() <= 0 else "MIXED"
 
 
-def loaded_weights(weights: np.ndarray, bits: int = 8, sign_mode: str = "MIXED", clip: bool = True) -> np.ndarray:
+def loaded_weights(
+    weights: np.ndarray, bits: int = 8, sign_mode: str = "MIXED", clip: bool = True
+) -> np.ndarray:
     """int32 weights as Lava uses them: clipped to the 8-bit scale (not by LearningDense: clip False), low
     bits cut (one more for MIXED); inhibitory ones by their size."""
     w = np.asarray(weights).astype(np.int32)

@@ -137,7 +137,9 @@ def _tau(x: BoundLine) -> float | None:
     factor = x.b if x.a.name == x.target.name else x.a
     if factor.kind not in ("const", "param"):
         return None
-    value = (factor.exact if factor.exact is not None else factor.fmt.real(factor.raw)) / Fraction(2) ** x.shift
+    value = (factor.exact if factor.exact is not None else factor.fmt.real(factor.raw)) / Fraction(
+        2
+    ) ** x.shift
     if value >= 1:
         return math.inf
     if value <= SMALLEST:
@@ -158,7 +160,9 @@ def _trace(bound: BoundProgram, r: BoundRegister, slot: int, lines: list[BoundLi
             remedy="give a trace one decay and one impulse",
         )
     if r.init:
-        raise LimitError(f"trace '{r.name}' begins at {r.init}; the engine's begin at 0", where=f"chip {bound.chip}")
+        raise LimitError(
+            f"trace '{r.name}' begins at {r.init}; the engine's begin at 0", where=f"chip {bound.chip}"
+        )
     amount = amounts[0] if amounts else Fraction(0)
     whole = math.floor(amount)
     part = round((amount - whole) * PARTS)  # half to even, as numpy rounds
@@ -190,7 +194,7 @@ def _one_clock(bound: BoundProgram, chip: Any) -> None:
     gates = {p.gate for p in bound.products if p.gate[0] == "u"}
     if len(gates) > 1:
         raise LimitError(
-            f"rule {bound.name} uses {', '.join(sorted(gates))}; the engine has one u<k> for all its products",
+            f"rule {bound.name} uses {', '.join(sorted(gates))}; the engine has one u<k> for all",
             where=f"chip {chip.name}",
             remedy="use one of them",
         )
@@ -215,5 +219,6 @@ def _limits(r: BoundRegister, bound: BoundProgram, chip: Any, graded: str) -> Bo
         )
     bits = 9 if r.fmt.signed else 8
     if r.fmt.bits != bits:
-        raise LimitError(f"tag '{r.name}' is {r.fmt}; the engine's has {bits} bits", where=f"chip {chip.name}")
+        text = f"tag '{r.name}' is {r.fmt}; the engine's has {bits} bits"
+        raise LimitError(text, where=f"chip {chip.name}")
     return replace(r, lo=TAG_LOW) if r.fmt.signed else r

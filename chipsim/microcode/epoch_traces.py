@@ -112,9 +112,7 @@ def half_even(payload: int) -> int:
     return payload // 2 + (payload % 4 == 3)
 
 
-def note_post(
-    traces: EpochTraces, c: object, state: dict, fired: list[int], te: int, draw: int
-) -> None:
+def note_post(traces: EpochTraces, c: object, state: dict, fired: list[int], te: int, draw: int) -> None:
     """Spikes of neurons."""
     ty = state[f"c{c.index}_ty"][0]
     for t in traces.post:
