@@ -34,8 +34,9 @@ class General:
         flat += ["no_syn"] * (3 - len(flat))
         arguments = f"{self.array(ptr)}, {self.array(tgt)}, {self.array('hpre')}, {self.array('hpost')}"
         self.put(
-            f"epoch_products(terms, factors, limits, sums, {self._shared_word()}, n_pre, n_post, {len(names)}, "
-            f"{self.c.sparse}, {arguments}, tx[0], ty[0], {', '.join(flat)}, lines, {len(program.lines)})"
+            f"epoch_products(terms, factors, limits, sums, {self._shared_word()}, "
+            f"n_pre, n_post, {len(names)}, {self.c.sparse}, {arguments}, tx[0], ty[0], "
+            f"{', '.join(flat)}, lines, {len(program.lines)})"
         )
         if not is_general(self.c):
             self.level -= 1
