@@ -90,7 +90,9 @@ class Description:
             found.append(c)
         if len(found) > 1:
             names = ", ".join(c.name for c in found)
-            raise LimitError(f"three-factor rules on {names}", where=f"layer '{x.name}'", remedy="leave one of them")
+            raise LimitError(
+                f"three-factor rules on {names}", where=f"layer '{x.name}'", remedy="leave one of them"
+            )
         if not found:
             return None
         c = found[0]
@@ -210,7 +212,9 @@ class Description:
         for r in c.program.registers:
             if r.owner == "syn" and not r.temp and not r.is_weight:
                 tag = names["t" if r.fmt.signed else "d"]
-                self.arrays[f"{c.name}.{tag}"] = self.state[f"c{c.index}_r_{r.name}"].T.astype(np.int32).copy()
+                self.arrays[f"{c.name}.{tag}"] = (
+                    self.state[f"c{c.index}_r_{r.name}"].T.astype(np.int32).copy()
+                )
         return entry
 
     def _dense(self, c: ConnectionPlan, weights: np.ndarray) -> np.ndarray:

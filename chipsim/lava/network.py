@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +25,9 @@ def load(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray], dict[str,
             arrays = {key: file[key] for key in file.files}
         wanted = manifest["arrays"][name]
         if set(arrays) != set(wanted):
-            raise ValueError(f"{name}.npz holds other arrays than the manifest names: {set(arrays) ^ set(wanted)}")
+            raise ValueError(
+                f"{name}.npz holds other arrays than the manifest names: {set(arrays) ^ set(wanted)}"
+            )
         both.append(arrays)
     network, expected = both
     for key, array in network.items():
@@ -160,6 +165,29 @@ def rule(description: dict[str, Any]) -> Any:
     return made(**description["strings"], **description["options"])
 
 
+def speak_up() -> None:
+    """Let every process of the run say on stderr who it is, and what ended it: Lava keeps exceptions of models to
+    itself, and the others wait for ever."""
+    from lava.magma.runtime import runtime
+
+    plain = runtime.target_fn
+
+    def loud(*args: Any, **kwargs: Any) -> None:
+        builder = kwargs.get("builder")
+        model = getattr(getattr(builder, "proc_model", None), "__name__", type(builder).__name__)
+        name = (getattr(builder, "proc_params", None) or {}).get("name", "")
+        print(f"PROCESS {os.getpid()} {model} {name}", file=sys.stderr, flush=True)
+        try:
+            plain(*args, **kwargs)
+        except BaseException:
+            print(f"CRASH in {model} {name}", file=sys.stderr)
+            traceback.print_exc()
+            sys.stderr.flush()
+            raise
+
+    runtime.target_fn = loud
+
+
 def run(manifest: dict[str, Any], processes: dict[str, Any]) -> dict[str, np.ndarray]:
     """Run all steps; recorded spikes and membranes int[steps, n], final weights and tags of plastic connections."""
     from lava.magma.core.run_conditions import RunSteps
@@ -167,7 +195,9 @@ def run(manifest: dict[str, Any], processes: dict[str, Any]) -> dict[str, np.nda
 
     first = processes[manifest["layers"][-1]["name"]]
     try:
-        first.run(condition=RunSteps(num_steps=manifest["steps"]), run_cfg=Loihi2SimCfg(select_tag="fixed_pt"))
+        first.run(
+            condition=RunSteps(num_steps=manifest["steps"]), run_cfg=Loihi2SimCfg(select_tag="fixed_pt")
+        )
         found = {}
         for name, process in processes.items():
             if ":" in name:
@@ -215,6 +245,7 @@ def check(folder: Path) -> dict[str, Any]:
         manifest, arrays, expected = load(folder)
     except ValueError as error:
         return {"result": "damaged", "text": str(error)}
+    speak_up()
     found = run(manifest, build(manifest, arrays))
     different = first_difference(expected, found)
     if different:

@@ -146,7 +146,9 @@ def _tau(x: BoundLine) -> float | None:
         return 0.0
     with localcontext() as context:
         context.prec = 40
-        return float(-1 / (Decimal(value.numerator) / Decimal(value.denominator)).ln())
+        tau = float(-1 / (Decimal(value.numerator) / Decimal(value.denominator)).ln())
+    near = round(tau, 6)  # a factor given as a float is no more exact than this
+    return near if abs(tau - near) <= 1e-12 * tau else tau
 
 
 def _trace(bound: BoundProgram, r: BoundRegister, slot: int, lines: list[BoundLine]) -> Trace:

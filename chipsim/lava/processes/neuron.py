@@ -89,7 +89,9 @@ class Population:
         if circuit and self.c["due"][step - 1]:
             label = int(self.c["labels"][step - 1])
             lo, hi = circuit["error_lo"], circuit["error_hi"]
-            self.errors = class_errors(circuit["error"], self._potentials(circuit), circuit["shift"], label, lo, hi)
+            self.errors = class_errors(
+                circuit["error"], self._potentials(circuit), circuit["shift"], label, lo, hi
+            )
             return self.errors
         return np.zeros(self.n, np.int64)
 
