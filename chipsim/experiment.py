@@ -52,6 +52,7 @@ class Context:
     strict: bool = False
     noise: str | None = None
     threads: int | None = None
+    instead: Callable[[Any, Any], dict[str, Any]] | None = None  # of scoring a stored network: (sim, parts)
 
 
 @dataclass(frozen=True)

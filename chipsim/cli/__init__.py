@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from chipsim.cli import chip, data, rule, run, shelf
+from chipsim.cli import chip, data, lava, rule, run, shelf
 from chipsim.errors import ChipsimError
 from chipsim.version import __version__
 
@@ -31,6 +31,10 @@ app.add_typer(shelf.new, name="new")
 app.add_typer(rule.app, name="rule")
 app.add_typer(chip.app, name="chip")
 app.add_typer(data.app, name="data")
+app.add_typer(lava.export, name="export")
+app.add_typer(lava.app, name="lava")
+rule.app.command("lava")(lava.rule_lava)
+rule.app.command("from-lava")(lava.from_lava)
 
 
 def main() -> None:

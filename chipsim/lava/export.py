@@ -24,8 +24,8 @@ COPIED = ("network.py", *(f"{p}/{n}.py" for p, n in (("arithmetic", "__init__"),
 
 
 def fresh_copy(sim: Simulator) -> Simulator:
-    """The network before its first step with the weights, tags, thresholds, biases and scales of `sim`; weights of
-    mixed sign are made even, as Lava does when it loads them."""
+    """The network before its first step with the weights, tags, thresholds, biases and scales of `sim`;
+    weights of mixed sign are made even, as Lava does when it loads them."""
     copy = object.__new__(Simulator)
     copy.__dict__.update(sim.__dict__)
     copy._kernels, copy._ts, copy.probes = None, 0, {}

@@ -55,8 +55,8 @@ def digest(array: np.ndarray) -> str:
 
 
 def build(manifest: dict[str, Any], arrays: dict[str, np.ndarray], record: bool = True) -> dict[str, Any]:
-    """Connected Lava processes by name; with `record` a sink for the spikes (`NAME:spikes`) of every layer and
-    for the membrane (`NAME:v`) of populations with a program."""
+    """Connected Lava processes by name; with `record` a sink for the spikes (`NAME:spikes`) of every layer
+    and for the membrane (`NAME:v`) of populations with a program."""
     processes: dict[str, Any] = {}
     for x in manifest["layers"]:
         processes[x["name"]] = _layer(x, manifest, arrays)
@@ -166,8 +166,8 @@ def rule(description: dict[str, Any]) -> Any:
 
 
 def speak_up() -> None:
-    """Let every process of the run say on stderr who it is, and what ended it: Lava keeps exceptions of models to
-    itself, and the others wait for ever."""
+    """Let every process of the run say on stderr who it is, and what ended it: Lava keeps exceptions of
+    models to itself, and the others wait for ever."""
     from lava.magma.runtime import runtime
 
     plain = runtime.target_fn
@@ -189,7 +189,7 @@ def speak_up() -> None:
 
 
 def run(manifest: dict[str, Any], processes: dict[str, Any]) -> dict[str, np.ndarray]:
-    """Run all steps; recorded spikes and membranes int[steps, n], final weights and tags of plastic connections."""
+    """Run all steps; recorded spikes and membranes int[steps, n], final weights and tags."""
     from lava.magma.core.run_conditions import RunSteps
     from lava.magma.core.run_configs import Loihi2SimCfg
 

@@ -22,8 +22,8 @@ def describe_program(
     for x in lines:
         if x.target.owner != "post" or x.section not in SECTIONS:
             raise LimitError(
-                f"line {x.line} ({x.text.strip()}) runs in {x.section} for each {x.target.owner}: only a neuron's "
-                "own lines go into a Lava process",
+                f"line {x.line} ({x.text.strip()}) runs in {x.section} for each {x.target.owner}: only a "
+                "neuron's own lines go into a Lava process",
                 where=f"rule {program.name}",
             )
     registers = {r.name: r for r in program.registers if r.owner == "post"}

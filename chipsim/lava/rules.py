@@ -1,4 +1,4 @@
-"""A bound program on chip loihi2_lava as Lava's rule: strings, time constants, impulses, names of registers."""
+"""A bound program on chip loihi2_lava as Lava's rule: strings, time constants, impulses, names."""
 
 from __future__ import annotations
 

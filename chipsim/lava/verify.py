@@ -64,7 +64,7 @@ def lava_python() -> str:
 
 
 def verify(folder: str | Path, seconds: float = SECONDS, python: str | None = None) -> Verdict:
-    """Run an export and compare. Raises RunError where the folder is no export, SettingError without lava-nc."""
+    """Run an export and compare. Raises RunError for another folder, SettingError without lava-nc."""
     folder = Path(folder).resolve()
     for name in ("run.py", "manifest.json", "network.npz", "expected.npz"):
         if not (folder / name).is_file():

@@ -98,8 +98,20 @@ def bind_traces(bound: BoundProgram, chip: Any, engine: EngineSettings) -> Bound
         lines=tuple(replace(x, ordinal=k) for k, x in enumerate(lines)),
         traces=traces,
         lowering=verdicts,
-        notes=(*bound.notes, *(Note("trace", 0, text) for text in map(_said, traces.all))),
+        notes=(*_needed(bound, own, lines), *(Note("trace", 0, text) for text in map(_said, traces.all))),
     )
+
+
+def _needed(bound: BoundProgram, own: list[BoundLine], left: tuple[BoundLine, ...]) -> list[Note]:
+    """The notes but those on constants that only trace lines read: traces take them as written."""
+    names = {x.name for y in own for x in (y.a, y.b) if x is not None and x.kind == "const"}
+    names -= {x.name for y in left for x in (y.a, y.b) if x is not None}
+    written = {y.line for y in own}
+    return [
+        n
+        for n in bound.notes
+        if not (n.kind == "constant" and (n.line in written or any(f"'{x}'" in n.text for x in names)))
+    ]
 
 
 def _owned(bound: BoundProgram, owner: str) -> list[BoundRegister]:

@@ -1,7 +1,7 @@
 """The lines that a neuron's program runs: post registers of one rule, for one population.
 
-A program is plain data (`describe_program` of chipsim writes it); a section's lines run in order, each for all
-neurons that the section reaches.
+A program is plain data (`describe_program` of chipsim writes it); a section's lines run in order, each
+for all neurons that the section reaches.
 """
 
 from __future__ import annotations

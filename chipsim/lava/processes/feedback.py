@@ -16,8 +16,8 @@ from lava.utils.weightutils import truncate_weights
 
 
 class FeedbackLearningDense(LearningDense):
-    """A LearningDense with e_in (one number per neuron) and e_out (one per axon): weights from before this step's
-    learning."""
+    """A LearningDense with e_in (one number per neuron) and e_out (one per axon): weights from before this
+    step's learning."""
 
     def __init__(self, *, weights: np.ndarray, **options: object):
         super().__init__(weights=weights, **options)

@@ -32,8 +32,8 @@ class ProgramNeuron(AbstractProcess):
 
     shape    (n,)
     config   plain data and arrays: see `Population`
-    Ports: a_in; e_in (what comes back: errors, or weight times signal); s_out; v_out, the membrane as compared;
-    error_out, class errors; signal_out, what lower layers get; y1_out, y2_out, y3_out.
+    Ports: a_in; e_in (what comes back: errors, or weight times signal); s_out; v_out, the membrane as
+    compared; error_out, class errors; signal_out, what lower layers get; y1_out, y2_out, y3_out.
     """
 
     def __init__(self, *, shape: tuple[int, ...], config: dict, name: str | None = None):
@@ -49,8 +49,8 @@ class Population:
 
     config: n, kind (lif, integrator), ku, kv, thr, bias, has_u, v_frac, seed; program (None: a plain
     population); y (registers sent, in the order y1..y3), sent (registers that are 0 after they were sent);
-    circuit (None or kind, layer, error, shift, drop, rounding, lo, hi, error_lo, error_hi), weights (None: e_in is
-    the sum), signal (register, "third_factor" or None), labels, rewards (per step), due (0/1 per step).
+    judged (None or error, shift, error_lo, error_hi); circuit (None or kind, layer, drop, rounding, lo, hi);
+    weights (None: e_in is the sum); signal (register, "third_factor" or None); labels, rewards, due by step.
     """
 
     def __init__(self, config: dict):
