@@ -142,7 +142,7 @@ def epoch_variable(
 ):
     """The new value of variable v at one synapse; row: its counters. limits: lo, hi; sums: lo, hi, frac."""
     frac = sums[2]
-    start = max(i64(old << frac), sums[0])
+    start = i64(old << frac)
     acc = start
     met = over = lost = i64(0)
     for k in range(terms.shape[0]):
@@ -150,6 +150,7 @@ def epoch_variable(
             continue
         e = epoch_exact(terms[k], factors, j, i, s, hpre, hpost, tx, ty, syn0, syn1, syn2)
         if e == 0:
+            acc = max(acc, sums[0])
             continue
         met += 1
         p = i64(e >> terms[k, 5])
@@ -160,7 +161,7 @@ def epoch_variable(
         over |= i64(c != p) | i64(acc_next != i64(acc + c))
         lost |= i64(c == 0)
         acc = acc_next
-    if met == 0 and i64(old << frac) >= sums[0]:
+    if met == 0 and start >= sums[0]:
         return old
     q = i64(i64(acc + draw) >> frac)
     new = min(max(q, limits[v, 0]), limits[v, 1])

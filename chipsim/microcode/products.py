@@ -86,7 +86,7 @@ def run_products(plan: object, c: object, state: dict, clock: Clock) -> None:
     for k, name in enumerate(program.variables):
         terms = [t for t in program.products if t.target == name]
         parts = [_Part(t, params, program, read, clock.n) for t in terms]
-        jobs.append((len(program.lines) + k, name, [p for p in parts if p.open]))
+        jobs.append((len(program.lines) + k, name, parts))
     after = [_variable(plan, c, state, clock, wiring, before[name], job) for job in jobs for name in [job[1]]]
     for job, new in zip(jobs, after, strict=True):
         before[job[1]][:] = new
@@ -107,7 +107,9 @@ class _Part:
         self.drop = head_shift(term, self.sums)
 
     def exact(self, j: int, i: int, s: int) -> int:
-        """Gate times factors times mantissa, before any shift."""
+        """Gate times factors times mantissa, before any shift; 0 where a u gate is closed."""
+        if not self.open:
+            return 0
         value = self.mantissa
         for factor in self.factors:
             value *= factor(j, i, s)
@@ -130,13 +132,15 @@ def _variable(plan, c, state, clock: Clock, wiring: Wiring, old: np.ndarray, job
     new = old.tolist()
     for s, (j, i) in enumerate(zip(wiring.pre_of, wiring.post_of, strict=True)):
         exact = [(p, p.exact(j, i, s)) for p in parts]
-        moving = [(p, e) for p, e in exact if e != 0]
+        moving = sum(e != 0 for _, e in exact)
         full = new[s] << sums.frac
         if not moving and full >= sums.lo:
             continue
-        start = acc = max(full, sums.lo)
-        over = lost = False
-        for part, e in moving:
+        acc, over, lost = full, False, False
+        for part, e in exact:
+            if e == 0:
+                acc = max(acc, sums.lo)
+                continue
             p, limited = part.scaled(e)
             acc, clipped, _ = limit(acc + p, sums.lo, sums.hi, "saturate")
             over |= limited or clipped
@@ -146,11 +150,11 @@ def _variable(plan, c, state, clock: Clock, wiring: Wiring, old: np.ndarray, job
             shift_round(acc, sums.frac, sums.rounding, draw), register.lo, register.hi, "saturate"
         )
         over |= saturated
-        counts[DONE] += len(moving)
+        counts[DONE] += moving
         counts[DRAWS] += sums.rounding == "stochastic"
         counts[SATURATED] += over
         counts[CHANGED] += value != new[s]
-        counts[ROUNDED_TO_ZERO] += value == new[s] and not over and (acc != start or lost)
+        counts[ROUNDED_TO_ZERO] += value == new[s] and not over and (acc != full or lost)
         new[s] = value
     return new
 
