@@ -19,6 +19,7 @@ from chipsim.cli import (
     conformance,
     data,
     fit,
+    lava,
     report,
     resume,
     rule,
@@ -53,6 +54,10 @@ app.add_typer(shelf.new, name="new")
 app.add_typer(rule.app, name="rule")
 app.add_typer(chip.app, name="chip")
 app.add_typer(data.app, name="data")
+app.add_typer(lava.export, name="export")
+app.add_typer(lava.app, name="lava")
+rule.app.command("lava")(lava.rule_lava)
+rule.app.command("from-lava")(lava.from_lava)
 
 
 def main() -> None:
