@@ -223,8 +223,6 @@ class Simulator:
                 state[name] = np.zeros_like(array)
             elif name.startswith(("l", "core_", "f_")) or name == "step":
                 state[name] = array.copy()
-            elif self.plan.reckon is not None and name.endswith("_w"):  # its kernels write them back
-                state[name] = array.copy()
         return state
 
     def _blocks(

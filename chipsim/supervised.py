@@ -36,7 +36,7 @@ from chipsim.microcode.lower import lowering_table
 from chipsim.report.text import text_report
 from chipsim.simulator import Simulator
 from chipsim.stacks import Choice, StackSettings, calibrate, first, for_samples, voters
-from chipsim.stored import restore_weights, store_weights
+from chipsim.stored import bound_programs, restore_weights, store_weights
 from chipsim.train import accuracy, evaluate, train
 
 
@@ -69,6 +69,7 @@ def _simulator(context: Context, parts: Parts) -> Simulator:
 def run_supervised(context: Context, parts: Parts, data: Mapping[str, str] | None = None) -> dict[str, Any]:
     """The whole experiment; returns what `chipsim run` prints and stores."""
     s, out, progress = context.settings, context.out, context.progress
+    out.note(data=dict(data or {}))
     parts = encoded(context, parts)
     sim = _simulator(context, parts)
     check_memory(sim.plan, parts.train.n_axons * parts.train.n_steps * 4 * 4096, copies=2 + bool(s.twin))
@@ -90,10 +91,14 @@ def run_supervised(context: Context, parts: Parts, data: Mapping[str, str] | Non
     def note(network: str) -> Callable[[dict[str, Any]], None]:
         return lambda row: out.metric(network=network, **row)
 
-    rows = train(sim, parts, s.schedule, label="chip", on_epoch=note("chip"), **options)
+    def trained(net: Simulator, name: str) -> list[dict]:
+        stage = context.checkpoints.stage(name)
+        return train(net, parts, s.schedule, label=name, on_epoch=note(name), stage=stage, **options)
+
+    rows = trained(sim, "chip")
     twin_rows = []
     if twin:
-        twin_rows = train(twin, parts, s.schedule, label="twin", on_epoch=note("twin"), **options)
+        twin_rows = trained(twin, "twin")
     progress.phase("scores")
     scored = _scores(sim, twin, parts, context.threads or 1)
     controls = _controls(start, parts, context.threads or 1) if s.controls else {}
@@ -107,7 +112,8 @@ def run_supervised(context: Context, parts: Parts, data: Mapping[str, str] | Non
     result["data"] = dict(data or {})
     store_weights(out, sim)
     draw_run(out, sim, start, rows, few, result, controls)
-    out.note(data=dict(data or {}), calibration=calibrated, programs=_programs(sim))
+    out.note(calibration=calibrated, programs=_programs(sim))
+    out.programs(bound_programs(sim))
     return result
 
 
@@ -118,6 +124,8 @@ def evaluate_stored(context: Context, parts: Parts) -> dict[str, Any]:
     losses = restore_weights(sim, context.start)
     for line in losses:
         context.progress.line(line)
+    if context.instead is not None:
+        return context.instead(sim, parts)
     outputs, counted = evaluate(sim, parts.test, context.threads or 1)
     state = {**sim.state, **counted}
     score = {"test": accuracy(sim, outputs, parts.test.labels, voters(sim))}

@@ -193,8 +193,12 @@ def learn(
     context: Context, sim: Simulator, events: dict[str, Events], parts: Parts, label: str
 ) -> list[dict]:
     """All epochs; a row with training and validation accuracy after each."""
-    rows, settings = [], context.settings
-    for epoch in range(1, settings.epochs + 1):
+    settings, stage = context.settings, context.checkpoints.stage(label)
+    stage.restore(sim)
+    rows = list(stage.cursor.get("rows", ()))
+    for row in rows:
+        context.out.metric(phase=label, **row)
+    for epoch in range(len(rows) + 1, settings.epochs + 1):
         context.progress.phase(f"{label} epoch {epoch}/{settings.epochs}")
         sim.set_param(PLASTIC, "rate", settings.rates[min(epoch, len(settings.rates)) - 1])
         order = epoch_order(len(parts.train), context.seed, epoch)
@@ -205,6 +209,9 @@ def learn(
         rows.append({"epoch": epoch, **row})
         context.out.metric(phase=label, **rows[-1])
         context.progress.tick(len(order), len(order), validation=row["validation"])
+        stage.reached(sim, len(order), rows=rows)
+    if not stage.finished:
+        stage.finish(sim, rows=rows)
     return rows
 
 

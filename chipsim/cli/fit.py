@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from chipsim.cli.run import Chip, Data, Fit, FitOption, Json, Rule, Seed, Sets, _folder
+from chipsim.cli.run import Chip, Data, Fit, FitOption, Json, Rule, Seed, Sets, data_folder
 from chipsim.errors import LimitError, RuleError, SettingError
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def fit(
         "chip": name,
         "rule": chosen,
         "seed": seed,
-        "data": _folder(data),
+        "data": data_folder(data),
         "fit": fit.value,
     }
     target = load_chip(name)

@@ -41,6 +41,10 @@ FitOption = Annotated[Fit, typer.Option(help="Registers wider than the chip's: r
 Twin = Annotated[str | None, typer.Option(help="The float twin beside the chip: folded, ideal or none.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Saturation or rounding to zero is an error.")]
 Noise = Annotated[str | None, typer.Option(help=f"Random numbers: {', '.join(NOISES)}.")]
+Every = Annotated[
+    str, typer.Option("--checkpoint", metavar="WHEN", help="How often: 500 (samples), 30s, 5min or off.")
+]
+Keep = Annotated[int, typer.Option("--keep", min=1, max=1000, help="Checkpoints kept, of each training.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="Threads; results do not depend on them.")]
 
 
@@ -62,12 +66,15 @@ def run(
     noise: Noise = None,
     twin: Twin = None,
     threads: Threads = None,
+    checkpoint: Every = "60s",
+    keep: Keep = 2,
 ) -> None:
     """Run an experiment and leave a run folder."""
     check_choice("--engine", engine, ENGINES)
     check_choice("--twin", twin, tuple(TWINS))
     check_choice("--noise", noise, NOISES)
-    _use_threads(threads)
+    use_threads(threads)
+    from chipsim.checkpoint import Interval
     from chipsim.experiment import choose_rule, default_chip, load_experiment
     from chipsim.presets import preset
     from chipsim.run_folder import load_run
@@ -87,7 +94,7 @@ def run(
         "chip": default_chip(loaded, chip),
         "rule": chosen,
         "seed": seed,
-        "data": _folder(data),
+        "data": data_folder(data),
         "start": load_run(from_) if from_ else None,
         "engine": engine,
         "fit": fit.value,
@@ -95,7 +102,8 @@ def run(
         "noise": noise,
         "threads": threads,
     }
-    perform(loaded, loaded.run, options, out, json, "run")
+    Interval.parse(checkpoint)
+    perform(loaded, loaded.run, options, out, json, "run", {"every": checkpoint, "keep": keep})
 
 
 def evaluate(
@@ -108,33 +116,35 @@ def evaluate(
     threads: Threads = None,
 ) -> None:
     """Score a run's weights again, also on another chip (requantised, the loss stated)."""
-    _use_threads(threads)
+    use_threads(threads)
     from chipsim.experiment import default_chip, load_experiment, no_evaluation
     from chipsim.run_folder import load_run
     from chipsim.settings import restore_settings
+    from chipsim.stored_run import stored
 
     start = load_run(run)
-    stored = start.manifest
-    loaded = load_experiment(stored["experiment_path"] or stored["experiment"])
+    said = stored(start)
+    names = said.names()
+    loaded = load_experiment(names["experiment"])
     if loaded.evaluate is None:
         raise no_evaluation(loaded)
     options = {
-        "settings": restore_settings(loaded.settings, stored["settings"]),
-        "chip": default_chip(loaded, chip or stored["chip_path"] or stored["chip"]),
-        "rule": stored["rule_path"] or stored["rule"],
-        "seed": stored["seed"],
-        "data": _folder(data),
+        "settings": restore_settings(loaded.settings, said.settings),
+        "chip": default_chip(loaded, chip or names["chip"]),
+        "rule": names["rule"],
+        "seed": said.seed,
+        "data": data_folder(data),
         "start": start,
-        "engine": stored.get("engine"),
+        "engine": said.engine,
         "fit": fit.value,
         "strict": False,
-        "noise": stored.get("noise"),
+        "noise": said.noise,
         "threads": threads,
     }
     perform(loaded, loaded.evaluate, options, out, json, "eval")
 
 
-def _folder(data: Path | None) -> Path | None:
+def data_folder(data: Path | None) -> Path | None:
     if data is not None and not data.is_dir():
         raise DataError(
             f"--data {data} is no folder",
@@ -151,7 +161,7 @@ def check_choice(option: str, value: str | None, known: tuple[str, ...]) -> None
         )
 
 
-def _use_threads(threads: int | None) -> None:
+def use_threads(threads: int | None) -> None:
     """numba reads its thread count once, when it is first imported."""
     if threads is not None:
         os.environ["NUMBA_NUM_THREADS"] = str(threads)
