@@ -4,9 +4,9 @@
 
 Inputs are made from the files of `tests/corpus` (a folder per kind) and the shipped rules and chips. Each
 is read in a process with a cap on its memory; bad are a crash, a traceback (anything but one of chipsim's
-own errors), more than 20 seconds of CPU time, memory beyond the cap, and a damaged capsule, run or checkpoint that is
-accepted with other content. Bad inputs are kept in DIR; repaired, they belong into the corpus. Status 1
-where there was one.
+own errors), more than 20 seconds of CPU time, memory beyond the cap, and a damaged capsule, run or checkpoint
+that is accepted with other content. Bad inputs are kept in DIR; repaired, they belong into the corpus.
+Status 1 where there was one.
 """
 
 from __future__ import annotations
