@@ -5,7 +5,7 @@ metrics.jsonl    one object per line, appended while the run goes on
 counters.json    every counter     result.json    the object that --json prints
 programs.json    bound programs: every line with its final formats, constants and tables
 weights.npz      arrays without pickle; shapes, dtypes and the file's hash are in the manifest
-figures/         pictures      report.txt   the text report
+figures/         pictures      report.txt   the text report      summary.json   what reports are made from
 
 `status` in the manifest is the truth: "running" from the first moment, "complete" only as the very
 last write, else "interrupted" or "failed". A run that was killed stays "running" and is refused by
@@ -119,6 +119,10 @@ class RunFolder:
         """Write report.txt."""
         self._write("report.txt", (text.rstrip("\n") + "\n").encode())
 
+    def summary(self, summary: Mapping[str, Any]) -> None:
+        """Write summary.json, what every form of the report is made from."""
+        self._write("summary.json", _json(summary, indent=1).encode())
+
     def figure(self, name: str) -> Path:
         """Where a picture goes; makes figures/."""
         with writing(self.path / "figures") as path:
@@ -196,6 +200,11 @@ class Run:
     def counters(self) -> Any:
         """counters.json."""
         return read_json(self.path / "counters.json")
+
+    def summary(self) -> dict[str, Any] | None:
+        """summary.json, or None where the run wrote none."""
+        path = self.path / "summary.json"
+        return read_json(path) if path.is_file() else None
 
     def metrics(self) -> list[dict[str, Any]]:
         """The rows of metrics.jsonl; a last line cut off by a kill is left out."""

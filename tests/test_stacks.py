@@ -30,6 +30,7 @@ VOTERS = {
     "readout": ("hidden1.readout", "hidden2.readout"),
     "classifier": ("hidden1.classifier", "hidden2.classifier"),
     "targets": ("readout",),
+    "contrast": ("output1", "output"),
 }
 
 
@@ -89,6 +90,13 @@ def test_a_classifier_learns_by_the_rule_of_its_kind(kind, rule):
     net = build(small(classifier=kind, hidden=(8,)), 16, 3, "ell")
     assert net.connection("hidden1->hidden1.classifier").rule == rule
     assert net.layer("hidden1.classifier").kind == ("integrator" if kind == "integrator" else "lif")
+
+
+def test_the_inputs_weights_may_have_a_wider_range():
+    """Twice the range, half the resolution, and the connections above as they were."""
+    made = [for_samples(small(input_range=wide), Choice("ell_chip"), images()) for wide in (1.0, 2.0)]
+    found = [[c.weight.frac for c in sim.plan.connections] for sim in made]
+    assert found[1] == [found[0][0] - 1, *found[0][1:]]
 
 
 @pytest.mark.parametrize("kind", ["charge", "integrator"])
