@@ -16,7 +16,7 @@ ORDER = """
     reference_circuits reference_replay reference_core reference_reckon_learn reference_reckon
     reference_reckon_run reference compile open_loop energy ledger report probes strict simulator float_twin
     baseline calibrate plot wiring feed checkpoint train settings presets progress run_folder tables
-    experiment stored_run outcome cell cells stored sweep capsule figures hidden stacks folds studies
+    experiment planned stored_run outcome cell cells stored sweep capsule figures hidden stacks folds studies
     supervised conformance cli __main__
 """.split()
 FORBIDDEN_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve"}
