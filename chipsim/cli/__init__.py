@@ -22,7 +22,6 @@ app = typer.Typer(
     help="On-chip learning under a chip's integer constraints: simulated exactly, counted and priced.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
 )
 app.command("run")(run.run)
 app.command("fit")(fit.fit)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from chipsim.cli.run import Chip, Data, Fit, FitOption, Json, Rule, Seed, Sets, data_folder
+from chipsim.cli.run import Chip, Data, Fit, FitOption, Json, Name, Rule, Seed, Sets, data_folder
 from chipsim.errors import LimitError, RuleError, SettingError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def fit(
-    experiment: Annotated[str, typer.Argument(help="A name from `chipsim list`, or ./mine.py.")],
+    experiment: Name,
     chip: Chip = None,
     rule: Rule = None,
     sets: Sets = None,
