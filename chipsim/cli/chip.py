@@ -12,9 +12,7 @@ from chipsim.cli.complete import names_of
 from chipsim.cli.page import give
 
 app = typer.Typer(help="Chips: hw_models/*.toml.", no_args_is_help=True)
-Name = Annotated[
-    str, typer.Argument(help="A chip's name or ./mine.toml.", autocompletion=names_of("chip"))
-]
+Name = Annotated[str, typer.Argument(help="A chip's name or ./mine.toml.", autocompletion=names_of("chip"))]
 
 
 @app.callback()

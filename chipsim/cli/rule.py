@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="Rules: check them, list their micro-ops, step through one synapse.", no_args_is_help=True
 )
-Name = Annotated[
-    str, typer.Argument(help="A rule's name or ./mine.rule.", autocompletion=names_of("rule"))
-]
+Name = Annotated[str, typer.Argument(help="A rule's name or ./mine.rule.", autocompletion=names_of("rule"))]
 OnChip = Annotated[
     str, typer.Option("--chip", help="A chip's name or ./mine.toml.", autocompletion=names_of("chip"))
 ]

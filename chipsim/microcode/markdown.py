@@ -30,7 +30,12 @@ def rule_page(program: Program, chips: Iterable[Any]) -> str:
     ]
     if chips:
         said = [verdict(program, chip) for chip in chips]
-        lines += ["", "## On each chip", "", *rows(("chip", "engine", "verdict", "how or why"), map(_chip, said))]
+        lines += [
+            "",
+            "## On each chip",
+            "",
+            *rows(("chip", "engine", "verdict", "how or why"), map(_chip, said)),
+        ]
         lines += _listing(program, chips[0])
     return "\n".join(lines) + "\n"
 

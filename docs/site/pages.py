@@ -139,13 +139,22 @@ def experiment_page(loaded: Any) -> str:
     """What an experiment says about itself, its settings, and the pictures of a run."""
     title, _, rest = loaded.doc.partition("\n")
     says = loaded.declared
-    lines = [f"# {loaded.name}", "", title, "", *(["```text", rest.strip("\n"), "```", ""] if rest.strip() else [])]
+    lines = [
+        f"# {loaded.name}",
+        "",
+        title,
+        "",
+        *(["```text", rest.strip("\n"), "```", ""] if rest.strip() else []),
+    ]
     lines += [f"Rules: {_codes(says.rules, 'rules')}. Chips: {_codes(says.chips, 'chips')}.", ""]
     for picture in sorted((DOCS / "pictures").glob(f"{loaded.name}-*.png")):
         what = picture.stem.removeprefix(f"{loaded.name}-").replace("_", " ")
         lines += [f"![{loaded.name}: {what}](../pictures/{picture.name})", ""]
     lines += ["## Settings", "", f"[JSON schema](../schemas/settings/{loaded.name}.json). `--set` takes:", ""]
-    body = ((f"`{key}`", f"`{kind}`", f"`{value}`" if value else "", told) for key, kind, value, told in describe(loaded.settings))
+    body = (
+        (f"`{key}`", f"`{kind}`", f"`{value}`" if value else "", told)
+        for key, kind, value, told in describe(loaded.settings)
+    )
     return "\n".join([*lines, *rows(("key", "type", "default", "meaning"), body)]) + "\n"
 
 
@@ -189,7 +198,15 @@ def _state(chip: Chip) -> Iterator[tuple[str, ...]]:
         core, leak = chip.crossbar, "subtract the leak at a time reference"
         yield name, "membrane", str(core.membrane_bits), "unsigned", "saturate", "none", leak
         yield name, "weight", str(core.weight_bits), "unsigned", "saturate", "none", "none"
-        yield name, "calcium", str(core.calcium_bits), "unsigned", "saturate", "none", "subtract 1 at a time reference"
+        yield (
+            name,
+            "calcium",
+            str(core.calcium_bits),
+            "unsigned",
+            "saturate",
+            "none",
+            "subtract 1 at a time reference",
+        )
         return
     decay = f"multiply by k of {n.decay_bits} bits, {n.decay_rounding}"
     yield name, "current u", str(n.u_bits), "signed", n.u_overflow, n.decay_rounding, decay
