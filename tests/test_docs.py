@@ -17,6 +17,7 @@ from typing import NamedTuple
 import pytest
 
 from chipsim.library import entries
+from chipsim.microcode.markdown import register_row
 from chipsim.microcode.program import SECTIONS
 from chipsim.microcode.syntax import parse_rule
 
@@ -212,10 +213,9 @@ def test_a_rules_page_has_its_registers(chipsim):
 
 
 def test_a_shifted_copy_is_a_decay():
-    from chipsim.microcode.markdown import register_row
-
-    text = "rule r\npre x : u8.4\nsyn w : weight\ntemp d per pre : u8.4\n\non_step:\n    d = x >> 3\n    x -= d\n"
-    program = parse_rule(text + "on_pre:\n    x += 1\n    w += x\n", "r.rule")
+    head = "rule r\npre x : u8.4\nsyn w : weight\ntemp d per pre : u8.4\n\n"
+    body = "on_step:\n    d = x >> 3\n    x -= d\non_pre:\n    x += 1\n    w += x\n"
+    program = parse_rule(head + body, "r.rule")
     assert register_row(program, program.registers[0])[-1] == "`x -= d`"
 
 

@@ -168,8 +168,8 @@ def registers_page(chips: list[Chip], programs: list[Program]) -> str:
     lines = [
         "# Every register",
         "",
-        "Width, sign, format, overflow, rounding and decay form of every register, from the files of chips and "
-        "rules. [The language](language.md) says what each word does to the bit.",
+        "Width, sign, format, overflow, rounding and decay form of every register, from the files of chips "
+        "and rules. [The language](language.md) says what each word does to the bit.",
         "",
         "## Neurons, weights and circuits, by chip",
         "",
@@ -205,7 +205,7 @@ def _state(chip: Chip) -> Iterator[tuple[str, ...]]:
             "unsigned",
             "saturate",
             "none",
-            "subtract 1 at a time reference",
+            "subtract 1 after a set number of time references",
         )
         return
     decay = f"multiply by k of {n.decay_bits} bits, {n.decay_rounding}"
