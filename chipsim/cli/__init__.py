@@ -43,7 +43,7 @@ def main() -> None:
     """Entry point of `chipsim` and of `python -m chipsim`."""
     leash.hold()
     try:
-        app()
+        app(prog_name="chipsim")
     except ChipsimError as error:
         _fail(f"error: {error.text()}", 2)
     except KeyboardInterrupt:
