@@ -139,20 +139,16 @@ def experiment_page(loaded: Any) -> str:
     """What an experiment says about itself, its settings, and the pictures of a run."""
     title, _, rest = loaded.doc.partition("\n")
     says = loaded.declared
-    lines = [
-        f"# {loaded.name}",
-        "",
-        title,
-        "",
-        *(["```text", rest.strip("\n"), "```", ""] if rest.strip() else []),
-    ]
+    lines = [f"# {loaded.name}", "", title, ""]
+    if rest.strip():
+        lines += ["```text", rest.strip("\n"), "```", ""]
     lines += [f"Rules: {_codes(says.rules, 'rules')}. Chips: {_codes(says.chips, 'chips')}.", ""]
     for picture in sorted((DOCS / "pictures").glob(f"{loaded.name}-*.png")):
         what = picture.stem.removeprefix(f"{loaded.name}-").replace("_", " ")
         lines += [f"![{loaded.name}: {what}](../pictures/{picture.name})", ""]
     lines += ["## Settings", "", f"[JSON schema](../schemas/settings/{loaded.name}.json). `--set` takes:", ""]
     body = (
-        (f"`{key}`", f"`{kind}`", f"`{value}`" if value else "", told)
+        (f"`{key}`", kind.replace("|", "or"), f"`{value}`" if value else "", told)
         for key, kind, value, told in describe(loaded.settings)
     )
     return "\n".join([*lines, *rows(("key", "type", "default", "meaning"), body)]) + "\n"
@@ -198,22 +194,15 @@ def _state(chip: Chip) -> Iterator[tuple[str, ...]]:
         core, leak = chip.crossbar, "subtract the leak at a time reference"
         yield name, "membrane", str(core.membrane_bits), "unsigned", "saturate", "none", leak
         yield name, "weight", str(core.weight_bits), "unsigned", "saturate", "none", "none"
-        yield (
-            name,
-            "calcium",
-            str(core.calcium_bits),
-            "unsigned",
-            "saturate",
-            "none",
-            "subtract 1 after a set number of time references",
-        )
+        fade = "subtract 1 after a set number of time references"
+        yield name, "calcium", str(core.calcium_bits), "unsigned", "saturate", "none", fade
         return
     decay = f"multiply by k of {n.decay_bits} bits, {n.decay_rounding}"
     yield name, "current u", str(n.u_bits), "signed", n.u_overflow, n.decay_rounding, decay
     yield name, "membrane v", str(n.v_bits), "signed", n.v_overflow, n.decay_rounding, decay
-    widths = ", ".join(map(str, chip.weight.bits))
+    widths = f"{min(chip.weight.bits)} to {max(chip.weight.bits)}"
     sign = "signed" if chip.weight.signed else "unsigned"
-    yield name, "weight", f"{chip.weight.default_bits} of {widths}", sign, "saturate", "the rule's", "none"
+    yield name, "weight", f"{chip.weight.default_bits}; {widths}", sign, "saturate", "the rule's", "none"
 
 
 def _registers(program: Program) -> Iterator[tuple[str, ...]]:
