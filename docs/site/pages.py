@@ -200,9 +200,16 @@ def _state(chip: Chip) -> Iterator[tuple[str, ...]]:
     decay = f"multiply by k of {n.decay_bits} bits, {n.decay_rounding}"
     yield name, "current u", str(n.u_bits), "signed", n.u_overflow, n.decay_rounding, decay
     yield name, "membrane v", str(n.v_bits), "signed", n.v_overflow, n.decay_rounding, decay
-    widths = f"{min(chip.weight.bits)} to {max(chip.weight.bits)}"
+    widths = _widths(chip.weight.bits)
     sign = "signed" if chip.weight.signed else "unsigned"
-    yield name, "weight", f"{chip.weight.default_bits}; {widths}", sign, "saturate", "the rule's", "none"
+    yield name, "weight", f"{chip.weight.default_bits} (of {widths})", sign, "saturate", "the rule's", "none"
+
+
+def _widths(bits: tuple[int, ...]) -> str:
+    """`1 to 8` where every width between is there, else all of them."""
+    if len(bits) > 2 and bits == tuple(range(bits[0], bits[-1] + 1)):
+        return f"{bits[0]} to {bits[-1]}"
+    return ", ".join(map(str, bits))
 
 
 def _registers(program: Program) -> Iterator[tuple[str, ...]]:
