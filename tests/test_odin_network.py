@@ -16,6 +16,8 @@ from chipsim.ledger import summary
 from chipsim.plan.core import PAR
 from chipsim.reference import reference_present
 from chipsim.report import text_report
+from chipsim.report.html import html_report
+from chipsim.report.markdown import markdown_report
 from chipsim.state import make_state
 
 pytestmark = pytest.mark.one_python
@@ -195,6 +197,9 @@ def test_the_ledger_counts_the_whole_crossbar():
     )
     text = text_report(made)
     assert "Event-driven core, as built" in text and "calcium clock" in text
+    data = {"run": {}, "summary": made, "curves": [], "histograms": [], "warnings": []}
+    assert 'data-path="summary/core/cycles"' in html_report(data)
+    assert "| cycles |" in markdown_report(data).replace("\\", "")
     bits = {x["what"]: x["bits_each"] for x in made["memory"]}
     assert bits["cells v"] == 8 and bits["in->cells weights"] == 4 and bits["cells parameters"] == 40
 
