@@ -46,6 +46,7 @@ REGISTERS = {
     **{"LR_P_WINP": 8, "LR_P_WREC": 8, "LR_P_WOUT": 14, "LR_R_WINP": 0, "LR_R_WREC": 0, "LR_R_WOUT": 0},
     **{"REGUL_MODE": 2, "REGUL_W": 3, "REGUL_F0": 160, "REGUL_K_INP_P": 10, "REGUL_K_REC_P": 10},
 }
+LAST = 5  # epochs whose mean is the result: the rate stays, so that single epochs scatter
 THRESHOLD = 614  # in units of the membrane, 1 / (LSB << SHIFT)
 
 
@@ -91,7 +92,7 @@ def run(context: Context) -> dict:
             context.out.metric(run=label, seed=seed, test=curves[label][-1])
             sims.setdefault(label, sim)
     save(figure(curves, settings), context.out.figure("accuracy.png"))
-    last = {label: float(np.mean([c[-1] for c in runs])) for label, runs in curves.items()}
+    last = {label: float(np.mean([c[-LAST:] for c in runs])) for label, runs in curves.items()}
     core = {label: sim.counters()["reckon"] for label, sim in sims.items()}
     return {
         **outcome(context, sims),
@@ -210,7 +211,8 @@ def report(curves: dict[str, list[list[float]]], sim: Simulator, context: Contex
     ]
     for label, runs in curves.items():
         shares = " ".join(f"{100 * share:3.0f}" for share in np.mean(runs, axis=0))
-        lines.append(f"{label:20} {shares} %")
+        mean = 100 * np.mean([run[-LAST:] for run in runs])
+        lines.append(f"{label:20} {shares} %; mean of the last {LAST}: {mean:.0f} %")
     from chipsim.report.text import text_report
 
     return "\n".join(lines) + "\n\n" + text_report(summary(sim.plan, load_chip(context.chip), sim.state))

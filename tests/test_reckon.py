@@ -20,7 +20,7 @@ from chipsim.microcode.syntax import load_rule
 from chipsim.network import Network
 from chipsim.plan import Update, plan
 from chipsim.reckon import cycles
-from chipsim.reckon.registers import QUIRKS
+from chipsim.reckon.registers import NAMES, QUIRKS
 from chipsim.reference import reference_present, reference_steps
 from chipsim.reference_reckon import Core
 from chipsim.simulator import Simulator
@@ -320,6 +320,18 @@ def test_rate_moves_the_probability_of_a_step():
     for name in ("WINP", "WREC", "WOUT"):
         shifts = [x.register(f"LR_P_{name}") - x.register(f"LR_R_{name}") for x in made]
         assert shifts[0] - shifts[1] == 3
+
+
+def test_a_schedule_changes_the_rate_of_one_memory():
+    sim = Simulator(network(), load_chip("reckon"), params={"rate": 2})
+    before = sim.state["f_regs"].copy()
+    sim.set_param("in->hidden", "rate", 5)
+    changed = [NAMES[k] for k in np.flatnonzero(sim.state["f_regs"] != before)]
+    assert changed == ["LR_P_WINP"]
+    again = plan(network(), load_chip("reckon"), load_rule, params={"rate": 5}).reckon
+    assert sim.state["f_regs"][NAMES.index("LR_P_WINP")] == again.register("LR_P_WINP")
+    with pytest.raises(ChipsimError, match="no parameter 'rat'"):
+        sim.set_param("in->hidden", "rat", 5)
 
 
 # ---------------------------------------------------------------- refusals

@@ -51,15 +51,15 @@ def rates(wires, bits, scale: int) -> dict[str, int]:
     trace 3), for the outputs 2**12 of 28 bits (error 11, trace 1)."""
     frac = bits[wires[2].index].frac if wires[2] is not None else 7
     made = {}
-    for k, (name, c) in enumerate(zip(MATRICES, wires, strict=True)):
+    for name, c in zip(MATRICES, wires, strict=True):
         if c is None:
             continue
         rate = int(c.settings.get("params", {}).get("rate", RATE))
-        made |= rate_registers(name, rate, scale, frac) if k < 2 else rate_registers(name, rate)
+        made |= rate_registers(name, rate, scale, frac)
     return made
 
 
-def rate_registers(name: str, rate: int, scale: int = 0, frac: int = 0) -> dict[str, int]:
+def rate_registers(name: str, rate: int, scale: int, frac: int) -> dict[str, int]:
     """LR_P_<name> and LR_R_<name> of a rate shift. Raises LimitError beyond 31."""
     shift = (28 - 12 if name == "WOUT" else 32 - scale - frac - 6) - rate
     if abs(shift) > 31:
