@@ -36,7 +36,6 @@ app = typer.Typer(
     help="On-chip learning under a chip's integer constraints: simulated exactly, counted and priced.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
 )
 app.command("run")(run.run)
 app.command("sweep")(sweep.sweep)
@@ -64,7 +63,7 @@ def main() -> None:
     """Entry point of `chipsim` and of `python -m chipsim`."""
     leash.hold()
     try:
-        app()
+        app(prog_name="chipsim")
     except ChipsimError as error:
         _fail(f"error: {error.text()}", 2)
     except KeyboardInterrupt:
