@@ -43,7 +43,7 @@ class Simulator:
     seed            decides initial weights and every draw
     update          update instant: "step", "every:K" or "end" (of the sample), or an `Update`
     contexts        samples in flight with shared weights
-    options         weight_bits, noise, engine, fit, strict, formats, params (see `plan.plan`)
+    options         weight_bits, noise, engine, fit, strict, formats, params, fixed (see `plan.plan`)
 
     Raises the errors of `plan.plan`: NetworkError, LimitError, RuleError, SettingError.
     """

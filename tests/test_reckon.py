@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -315,6 +316,12 @@ def test_the_ledger_counts_what_the_core_did():
     assert f"clock cycles: step {counted['reckon']['step_cycles']:,}" in text
 
 
+def test_strict_refuses_full_traces():
+    sim = Simulator(network(), load_chip("reckon"), fixed={"FP_LOC_TINP": 7}, strict=True)
+    with pytest.raises(ChipsimError, match="increments of traces saturated"):
+        sim.present(events(rate=1.0), np.array([0, 1, 2]))
+
+
 def test_rate_moves_the_probability_of_a_step():
     made = [plan(network(), load_chip("reckon"), load_rule, params={"rate": r}).reckon for r in (2, 5)]
     for name in ("WINP", "WREC", "WOUT"):
@@ -352,6 +359,18 @@ def sparse():
     return net
 
 
+def limited():
+    net = network()
+    net.connections[0] = replace(net.connections[0], w_min=0.0)
+    return net
+
+
+def shifted():
+    net = network()
+    net.circuits[1] = replace(net.circuits[1], signal_shift=2)
+    return net
+
+
 def skipping():
     net = network()
     net.connect("in", "out")
@@ -381,6 +400,11 @@ def skipping():
         (network, {"fixed": {"NUM_REC_NEUR": 3}}, "the network makes it 9"),
         (network, {"params": {"k_x": 0.5}}, "'k_x' is fixed"),
         (network, {"params": {"rate": 60}}, "rate 60 needs a shift"),
+        (network, {"params": {"rate": 1.5}}, "rate 1.5 needs a shift"),
+        (network, {"params": {"rate": "fast"}}, "rate 'fast' needs a shift"),
+        (network, {"fixed": {"FP_LOC_WINP": "3"}}, "FP_LOC_WINP = '3'"),
+        (limited, {}, "limits of weights"),
+        (shifted, {}, "back through its output weights"),
     ],
 )
 def test_refusals(make, options, message):

@@ -32,6 +32,7 @@ def alpha(layer: object, dt_ms: float) -> int:
 
 
 def kappa(layer: object, dt_ms: float) -> int:
+    """7 fraction bits."""
     exact = 1.0 if math.isinf(layer.tau_v_ms) else math.exp(-dt_ms / layer.tau_v_ms)
     return fold(Fraction(exact), Format(False, 8, 7)).raw
 
@@ -54,7 +55,10 @@ def rates(wires, bits, scale: int) -> dict[str, int]:
     for name, c in zip(MATRICES, wires, strict=True):
         if c is None:
             continue
-        rate = int(c.settings.get("params", {}).get("rate", RATE))
+        rate = c.settings.get("params", {}).get("rate", RATE)
+        if isinstance(rate, bool) or rate not in range(64):
+            raise LimitError(f"rate {rate!r} needs a shift", where=c.name, remedy="an integer of 0 to 63")
+        rate = int(rate)
         made |= rate_registers(name, rate, scale, frac)
     return made
 
