@@ -30,7 +30,7 @@ def forms(experiment: Path) -> dict[str, dict[str, dict[str, Any]]]:
         return {}
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SettingError(f"no TOML: {error}", where=str(path), remedy="correct that line") from None
 
 
