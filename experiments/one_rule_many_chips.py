@@ -4,7 +4,7 @@ Papers: those of the rules (rules/README.md) and the sources of the chip files (
 Compared: for each pair the verdict with its reason; whether the network fits the chip's cores; test accuracy,
 operations and energy of a learned sample and of an inference, memory. Energy is what the chip's profile
 prices: "unpriced" where nothing is published, "at least" where a part of what happened has no price.
-A rule with a third factor learns digits (64-64 and its circuit), STDP a winner-takes-all layer without labels,
+A rule with a third factor learns digits (64-64 and its circuit), STDP a winner-takes-all layer,
 r_stdp the cue task; `size` in one_rule_many_chips.toml makes each short. Each is a `chipsim run` of its own.
 A rule that only works inside another rule's network (`part_of`) names that row. A pair whose verdict allows
 it and that did not run says why: no number stands for what was not run. Refused pairs show how the same
@@ -40,7 +40,7 @@ from chipsim.tables import markdown, spread, store
 RULES = ()
 CHIPS = ("ideal",)
 APART = ("size", "none")  # tables of the settings file that are no rules
-NOT_SETTINGS = ("experiment", "part_of", "label")
+NOT_SETTINGS = ("experiment", "part_of", "label", "why")
 SHORT = 160  # characters of a reason in the table; all of it is in the JSON
 
 
@@ -71,6 +71,12 @@ def run(context):
     found = {key: done[cell] for key, cell in cells.items()}
     maps = _maps(context, loaded, {p for p in pairs if (*p, 0) not in found})
     rows = [_row(said[p], [found[x] for x in found if x[:2] == p], maps.get(p), s.learn) for p in pairs]
+    for row in rows:
+        row |= (
+            {"not run": row["not run"].replace(str(loaded[row["chip"]].path), row["chip"])}
+            if "not run" in row
+            else {}
+        )
     table = matrix(rows, rules, chips)
     text = store(context.out.path, "one_rule_many_chips", rows, _values(said, found, maps))
     (context.out.path / "matrix.md").write_text(markdown(table), encoding="utf-8")
@@ -154,7 +160,8 @@ def _map(context, name, rule, chip):
         made = fit(plan, chip, remedies=False)
         bits = sum(x["count"] * x["bits_each"] for x in memory_items(plan) if x["purpose"] != "learning")
     except ChipsimError as error:
-        return {"fits": False, "reason": " ".join(error.text().split()), "cores": None}
+        return {"fits": False, "reason": " ".join(error.message.split()), "cores": None}
+    made["reason"] = " ".join(made["reason"].replace(str(chip.path), Path(chip.path).name).split())
     return {**{key: made.get(key) for key in ("fits", "reason", "cores", "chips", "binds")}, "bits": bits}
 
 
@@ -218,6 +225,9 @@ def _not_run(said, cells, learn):
         return cells[0]["error"]
     made = own(said.rule, said.chip)
     if "part_of" in made:
+        host = verdict(load_rule(made["part_of"]), load_chip(said.chip)).word
+        if host == "refused":
+            return f"it works inside the network of {made['part_of']}, which is refused here"
         return f"runs inside the network of {made['part_of']}"
     return "learning was left out" if learn is False else made.get("why", "no task is shipped for this rule")
 
