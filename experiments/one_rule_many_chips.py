@@ -70,7 +70,7 @@ def run(context):
     done = run_cells(context, list(cells.values()), workers=s.workers, reuse=s.reuse) if cells else {}
     found = {key: done[cell] for key, cell in cells.items()}
     maps = _maps(context, loaded, {p for p in pairs if (*p, 0) not in found})
-    rows = [_row(said[p], [found[x] for x in found if x[:2] == p], maps.get(p), s.learn) for p in pairs]
+    rows = [_row(said[p], [found[x] for x in found if x[:2] == p], maps.get(p)) for p in pairs]
     for row in rows:
         row |= (
             {"not run": row["not run"].replace(str(loaded[row["chip"]].path), row["chip"])}
@@ -168,11 +168,11 @@ def _map(context, name, rule, chip):
 # ---------------------------------------------------------------- rows
 
 
-def _row(said, cells, mapped, learn):
+def _row(said, cells, mapped):
     row = {"rule": said.rule, "chip": said.chip, "verdict": said.word, "how or why": _first(said.reasons)}
     good = [cell for cell in cells if "error" not in cell]
     if not good:
-        return row | {"fits": _fits(mapped, "without learning"), "not run": _not_run(said, cells, learn)}
+        return row | {"fits": _fits(mapped, "without learning"), "not run": _not_run(said, cells)}
     cell, cost = good[0], good[0].get("cost") or {}
     sample = cell["per_sample"]
     learned, tested = cost.get("per_learned_sample"), cost.get("per_inference")
@@ -218,7 +218,7 @@ def _fits(mapped, how):
     return f"{mapped['cores']} core(s){word}"
 
 
-def _not_run(said, cells, learn):
+def _not_run(said, cells):
     if said.word == "refused":
         return "refused"
     if cells:
@@ -229,7 +229,7 @@ def _not_run(said, cells, learn):
         if host == "refused":
             return f"it works inside the network of {made['part_of']}, which is refused here"
         return f"runs inside the network of {made['part_of']}"
-    return "learning was left out" if learn is False else made.get("why", "no task is shipped for this rule")
+    return "learning was left out" if "experiment" in made else made.get("why", "no task is known")
 
 
 def short(row, energy=False):
