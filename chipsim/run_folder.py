@@ -5,7 +5,7 @@ metrics.jsonl    one object per line, appended while the run goes on
 counters.json    every counter     result.json    the object that --json prints
 programs.json    bound programs: every line with its final formats, constants and tables
 weights.npz      arrays without pickle; shapes, dtypes and the file's hash are in the manifest
-figures/         pictures      report.txt   the text report
+figures/         pictures      report.txt   the text report      summary.json   what reports are made from
 
 `status` in the manifest is the truth: "running" from the first moment, "complete" only as the very
 last write, else "interrupted" or "failed". A run that was killed stays "running" and is refused by
@@ -37,6 +37,7 @@ from chipsim.version import versions
 FORMAT = 1
 RUNS = Path("runs")
 STATUSES = ("running", "complete", "interrupted", "failed")
+SEALED = ("experiment", "chip", "rule", "seed", "settings", "sources", "digest", "accuracy")
 ARRAY_NAME = re.compile(r"[A-Za-z_][\w.\-]*")
 
 
@@ -118,6 +119,10 @@ class RunFolder:
         """Write report.txt."""
         self._write("report.txt", (text.rstrip("\n") + "\n").encode())
 
+    def summary(self, summary: Mapping[str, Any]) -> None:
+        """Write summary.json, what every form of the report is made from."""
+        self._write("summary.json", _json(summary, indent=1).encode())
+
     def figure(self, name: str) -> Path:
         """Where a picture goes; makes figures/."""
         with writing(self.path / "figures") as path:
@@ -136,8 +141,9 @@ class RunFolder:
         self.note(weights={"sha256": sha256, "arrays": declared})
 
     def finish(self, **entries: Any) -> None:
-        """Last entries (digest, accuracy, ...) and the status "complete"."""
-        self.note(**entries, status="complete", ended=_now())
+        """Last entries (digest, accuracy, ...), their seal, and the status "complete"."""
+        self.manifest.update(entries)
+        self.note(sealed=seal(self.manifest), status="complete", ended=_now())
 
     def stop(self, status: str, reason: str) -> None:
         """The status of a run that did not reach its end: interrupted or failed."""
@@ -195,15 +201,20 @@ class Run:
         """counters.json."""
         return read_json(self.path / "counters.json")
 
+    def summary(self) -> dict[str, Any] | None:
+        """summary.json, or None where the run wrote none."""
+        path = self.path / "summary.json"
+        return read_json(path) if path.is_file() else None
+
     def metrics(self) -> list[dict[str, Any]]:
         """The rows of metrics.jsonl; a last line cut off by a kill is left out."""
         path = self.path / "metrics.jsonl"
-        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+        lines = _text(path).splitlines() if path.is_file() else []
         rows = []
         for number, line in enumerate(lines, 1):
             try:
                 rows.append(json.loads(line))
-            except json.JSONDecodeError:
+            except (ValueError, RecursionError):
                 if number < len(lines):
                     raise _damaged(path, f"line {number} is no JSON") from None
         return rows
@@ -211,7 +222,7 @@ class Run:
     def report(self) -> str | None:
         """report.txt, or None where the run wrote none."""
         path = self.path / "report.txt"
-        return path.read_text(encoding="utf-8") if path.is_file() else None
+        return _text(path) if path.is_file() else None
 
 
 def load_run(path: str | os.PathLike[str], *, complete: bool = True) -> Run:
@@ -234,7 +245,29 @@ def load_run(path: str | os.PathLike[str], *, complete: bool = True) -> Run:
     if complete and manifest["status"] != "complete":
         why = {"running": "still running, or killed"}.get(manifest["status"], manifest["status"])
         raise RunError(f"the run is not complete: {why}", where=str(folder), remedy="use a complete run")
+    if complete and manifest.get("sealed", seal(manifest)) != seal(manifest):
+        raise _damaged(folder / "manifest.json", "its result is not the one that was sealed")
     return Run(folder, manifest)
+
+
+def open_request(
+    command: str, name: str, asked: Mapping[str, Any], out: str | os.PathLike[str] | None
+) -> RunFolder:
+    """The folder of many runs: a new one, or that of the very same request, which goes on.
+
+    Raises RunError for a folder that holds something else.
+    """
+    asked = json.loads(_json(asked))
+    if out is None or not (Path(out) / "manifest.json").is_file():
+        return RunFolder.create(f"{command}-{name}", out, command=command, **{command: asked})
+    run = load_run(out, complete=False)
+    if run.manifest.get("command") != command or run.manifest.get(command) != asked:
+        raise RunError(
+            f"the folder holds something else than this {command}",
+            where=str(out),
+            remedy="give the very command that made it, or a new folder",
+        )
+    return RunFolder.reopen(run, complete=True)
 
 
 def refuse_complete(run: Run) -> None:
@@ -263,6 +296,12 @@ def digest(parts: Mapping[str, Any]) -> str:
         else:
             total.update(f"{name}|{_json(value, sort_keys=True)}|".encode())
     return total.hexdigest()
+
+
+def seal(manifest: Mapping[str, Any]) -> str:
+    """sha256 over what a complete run claims: settings, seed, files, digest, accuracy."""
+    claimed = json.loads(_json({key: manifest.get(key) for key in SEALED}))
+    return hashlib.sha256(json.dumps(claimed, sort_keys=True).encode()).hexdigest()
 
 
 def file_sha256(path: str | os.PathLike[str]) -> str:
@@ -339,8 +378,15 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise _damaged(path, error.strerror or str(error)) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _damaged(path, f"no JSON ({error})") from None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise _damaged(path, str(error)) from None
 
 
 def _damaged(path: Path, why: str) -> RunError:

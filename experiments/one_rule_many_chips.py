@@ -4,8 +4,9 @@ Papers: those of the rules (rules/README.md) and the sources of the chip files (
 Compared: for each pair the verdict with its reason; whether the network fits the chip's cores; test accuracy,
 operations and energy of a learned sample and of an inference, memory. Energy is what the chip's profile
 prices: "unpriced" where nothing is published, "at least" where a part of what happened has no price.
-A rule with a third factor learns digits (64-64 and its circuit), STDP a winner-takes-all layer,
-r_stdp the cue task; `size` in one_rule_many_chips.toml makes each short. Each is a `chipsim run` of its own.
+A rule with a third factor learns digits (64-64 and its circuit), STDP a winner-takes-all layer
+without labels, r_stdp the cue task; `size` in one_rule_many_chips.toml makes each short. Each is a
+`chipsim run` of its own.
 A rule that only works inside another rule's network (`part_of`) names that row. A pair whose verdict allows
 it and that did not run says why: no number stands for what was not run. Refused pairs show how the same
 network maps without learning.

@@ -13,7 +13,21 @@ from typing import Annotated
 import typer
 
 from chipsim import leash
-from chipsim.cli import capsule, chip, conformance, data, fit, resume, rule, run, shelf, sweep
+from chipsim.cli import (
+    capsule,
+    chip,
+    conformance,
+    data,
+    fit,
+    lava,
+    report,
+    resume,
+    rule,
+    run,
+    search,
+    shelf,
+    sweep,
+)
 from chipsim.errors import ChipsimError
 from chipsim.version import __version__
 
@@ -22,14 +36,15 @@ app = typer.Typer(
     help="On-chip learning under a chip's integer constraints: simulated exactly, counted and priced.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
 )
 app.command("run")(run.run)
-app.command("fit")(fit.fit)
 app.command("sweep")(sweep.sweep)
+app.command("search")(search.search)
 app.command("resume")(resume.resume)
+app.command("fit")(fit.fit)
 app.command("eval")(run.evaluate)
-app.command("report")(run.report)
+app.command("report")(report.report)
+app.command("compare")(report.compare)
 app.command("capsule")(capsule.capsule)
 app.command("verify")(capsule.verify)
 app.command("list")(shelf.list_shelves)
@@ -38,13 +53,17 @@ app.add_typer(shelf.new, name="new")
 app.add_typer(rule.app, name="rule")
 app.add_typer(chip.app, name="chip")
 app.add_typer(data.app, name="data")
+app.add_typer(lava.export, name="export")
+app.add_typer(lava.app, name="lava")
+rule.app.command("lava")(lava.rule_lava)
+rule.app.command("from-lava")(lava.from_lava)
 
 
 def main() -> None:
     """Entry point of `chipsim` and of `python -m chipsim`."""
     leash.hold()
     try:
-        app()
+        app(prog_name="chipsim")
     except ChipsimError as error:
         _fail(f"error: {error.text()}", 2)
     except KeyboardInterrupt:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
-from chipsim.cli.run import Chip, Data, Fit, FitOption, Json, Rule, Seed, Sets, data_folder
+from chipsim.cli.run import Chip, Data, Fit, FitOption, Json, Name, Rule, Seed, Sets, data_folder
 
 
 def fit(
-    experiment: Annotated[str, typer.Argument(help="A name from `chipsim list`, or ./mine.py.")],
+    experiment: Name,
     chip: Chip = None,
     rule: Rule = None,
     sets: Sets = None,

@@ -1,4 +1,4 @@
-"""`chipsim run`, `eval` and `report`: what was asked for, checked; `perform.py` does it."""
+"""`chipsim run` and `eval`: what was asked for, checked; `perform.py` does it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from chipsim.cli.complete import names_of
 from chipsim.cli.perform import perform
 from chipsim.errors import DataError, SettingError, did_you_mean
 
@@ -24,8 +25,20 @@ class Fit(str, Enum):
     narrow = "narrow"
 
 
-Chip = Annotated[str | None, typer.Option(help="A chip's name or ./mine.toml.")]
-Rule = Annotated[str | None, typer.Option(help="A rule's name or ./mine.rule.")]
+Chip = Annotated[
+    str | None, typer.Option(help="A chip's name or ./mine.toml.", autocompletion=names_of("chip"))
+]
+Rule = Annotated[
+    str | None, typer.Option(help="A rule's name or ./mine.rule.", autocompletion=names_of("rule"))
+]
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="EXPERIMENT",
+        help="A name from `chipsim list`, or ./mine.py.",
+        autocompletion=names_of("experiment"),
+    ),
+]
 Sets = Annotated[
     list[str] | None,
     typer.Option(
@@ -49,7 +62,7 @@ Threads = Annotated[int | None, typer.Option(min=1, help="Threads; results do no
 
 
 def run(
-    experiment: Annotated[str, typer.Argument(help="A name from `chipsim list`, or ./mine.py.")],
+    experiment: Name,
     chip: Chip = None,
     rule: Rule = None,
     sets: Sets = None,
@@ -142,21 +155,6 @@ def evaluate(
         "threads": threads,
     }
     perform(loaded, loaded.evaluate, options, out, json, "eval")
-
-
-def report(run: Annotated[str, typer.Argument(help="A run folder.")]) -> None:
-    """Print the report of a run."""
-    from chipsim.run_folder import load_run
-
-    loaded = load_run(run)
-    text = loaded.report()
-    if text is None:
-        raise SettingError(
-            "this run wrote no report.txt",
-            where=str(loaded.path),
-            remedy="its experiment returns none; see metrics.jsonl and counters.json",
-        )
-    print(text, end="")
 
 
 def data_folder(data: Path | None) -> Path | None:
