@@ -5,7 +5,7 @@ metrics.jsonl    one object per line, appended while the run goes on
 counters.json    every counter     result.json    the object that --json prints
 programs.json    bound programs: every line with its final formats, constants and tables
 weights.npz      arrays without pickle; shapes, dtypes and the file's hash are in the manifest
-figures/         pictures      report.txt   the text report
+figures/         pictures      report.txt   the text report      summary.json   what reports are made from
 
 `status` in the manifest is the truth: "running" from the first moment, "complete" only as the very
 last write, else "interrupted" or "failed". A run that was killed stays "running" and is refused by
@@ -118,6 +118,10 @@ class RunFolder:
         """Write report.txt."""
         self._write("report.txt", (text.rstrip("\n") + "\n").encode())
 
+    def summary(self, summary: Mapping[str, Any]) -> None:
+        """Write summary.json, what every form of the report is made from."""
+        self._write("summary.json", _json(summary, indent=1).encode())
+
     def figure(self, name: str) -> Path:
         """Where a picture goes; makes figures/."""
         with writing(self.path / "figures") as path:
@@ -195,6 +199,11 @@ class Run:
         """counters.json."""
         return read_json(self.path / "counters.json")
 
+    def summary(self) -> dict[str, Any] | None:
+        """summary.json, or None where the run wrote none."""
+        path = self.path / "summary.json"
+        return read_json(path) if path.is_file() else None
+
     def metrics(self) -> list[dict[str, Any]]:
         """The rows of metrics.jsonl; a last line cut off by a kill is left out."""
         path = self.path / "metrics.jsonl"
@@ -235,6 +244,26 @@ def load_run(path: str | os.PathLike[str], *, complete: bool = True) -> Run:
         why = {"running": "still running, or killed"}.get(manifest["status"], manifest["status"])
         raise RunError(f"the run is not complete: {why}", where=str(folder), remedy="use a complete run")
     return Run(folder, manifest)
+
+
+def open_request(
+    command: str, name: str, asked: Mapping[str, Any], out: str | os.PathLike[str] | None
+) -> RunFolder:
+    """The folder of many runs: a new one, or that of the very same request, which goes on.
+
+    Raises RunError for a folder that holds something else.
+    """
+    asked = json.loads(_json(asked))
+    if out is None or not (Path(out) / "manifest.json").is_file():
+        return RunFolder.create(f"{command}-{name}", out, command=command, **{command: asked})
+    run = load_run(out, complete=False)
+    if run.manifest.get("command") != command or run.manifest.get(command) != asked:
+        raise RunError(
+            f"the folder holds something else than this {command}",
+            where=str(out),
+            remedy="give the very command that made it, or a new folder",
+        )
+    return RunFolder.reopen(run, complete=True)
 
 
 def refuse_complete(run: Run) -> None:

@@ -124,6 +124,8 @@ def evaluate_stored(context: Context, parts: Parts) -> dict[str, Any]:
     losses = restore_weights(sim, context.start)
     for line in losses:
         context.progress.line(line)
+    if context.instead is not None:
+        return context.instead(sim, parts)
     outputs, counted = evaluate(sim, parts.test, context.threads or 1)
     state = {**sim.state, **counted}
     score = {"test": accuracy(sim, outputs, parts.test.labels, voters(sim))}

@@ -13,7 +13,21 @@ from typing import Annotated
 import typer
 
 from chipsim import leash
-from chipsim.cli import capsule, chip, conformance, data, fit, resume, rule, run, shelf, sweep
+from chipsim.cli import (
+    capsule,
+    chip,
+    conformance,
+    data,
+    fit,
+    lava,
+    report,
+    resume,
+    rule,
+    run,
+    search,
+    shelf,
+    sweep,
+)
 from chipsim.errors import ChipsimError
 from chipsim.version import __version__
 
@@ -24,11 +38,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("run")(run.run)
-app.command("fit")(fit.fit)
 app.command("sweep")(sweep.sweep)
+app.command("search")(search.search)
 app.command("resume")(resume.resume)
+app.command("fit")(fit.fit)
 app.command("eval")(run.evaluate)
-app.command("report")(run.report)
+app.command("report")(report.report)
+app.command("compare")(report.compare)
 app.command("capsule")(capsule.capsule)
 app.command("verify")(capsule.verify)
 app.command("list")(shelf.list_shelves)
@@ -37,6 +53,10 @@ app.add_typer(shelf.new, name="new")
 app.add_typer(rule.app, name="rule")
 app.add_typer(chip.app, name="chip")
 app.add_typer(data.app, name="data")
+app.add_typer(lava.export, name="export")
+app.add_typer(lava.app, name="lava")
+rule.app.command("lava")(lava.rule_lava)
+rule.app.command("from-lava")(lava.from_lava)
 
 
 def main() -> None:

@@ -15,10 +15,12 @@ from chipsim.errors import NetworkError, SettingError
 from chipsim.fixed import Format
 from chipsim.microcode.program import Note, Program
 from chipsim.network import Network
+from chipsim.plan.capture import offer
 from chipsim.plan.circuits import check_circuits, circuit_notes, fold_circuits, logit_shift
 from chipsim.plan.connections import bind_connection, fold_connection
 from chipsim.plan.core import fold_core
 from chipsim.plan.folding import folding_notes
+from chipsim.plan.lava import seeded
 from chipsim.plan.layers import finish_layers, fold_layers, weight_formats
 from chipsim.plan.limits import check_limits
 from chipsim.plan.reckon import plan_reckon
@@ -48,6 +50,7 @@ __all__ = [
     "Replay",
     "Update",
     "logit_shift",
+    "offered",
     "plan",
 ]
 
@@ -121,6 +124,7 @@ def plan(
         connections.append(
             fold_connection(network, chip, c, bits[c.index], layers[c.post], rules, update, noise, use, notes)
         )
+    connections = [seeded(c, seed) for c in connections]
     circuits = fold_circuits(network.circuits, connections, layers, update, contexts)
     notes += circuit_notes(network.circuits, connections, layers)
     layers = finish_layers(network, layers, connections, circuits)
@@ -148,6 +152,12 @@ def plan(
         network=network,
         replay=replay,
     )
+
+
+def offered(network: Network, chip: object, rules: object, **options: object) -> Plan:
+    """`plan` of a Simulator, which hands its parts over first where somebody wants nothing else."""
+    offer(network, chip, rules, options)
+    return plan(network, chip, rules, **options)
 
 
 def _event_plan(network: Network, chip: object, rules: object, update: Update, seed: int, use: dict) -> Plan:
