@@ -37,6 +37,7 @@ from chipsim.version import versions
 FORMAT = 1
 RUNS = Path("runs")
 STATUSES = ("running", "complete", "interrupted", "failed")
+SEALED = ("experiment", "chip", "rule", "seed", "settings", "sources", "digest", "accuracy")
 ARRAY_NAME = re.compile(r"[A-Za-z_][\w.\-]*")
 
 
@@ -140,8 +141,9 @@ class RunFolder:
         self.note(weights={"sha256": sha256, "arrays": declared})
 
     def finish(self, **entries: Any) -> None:
-        """Last entries (digest, accuracy, ...) and the status "complete"."""
-        self.note(**entries, status="complete", ended=_now())
+        """Last entries (digest, accuracy, ...), their seal, and the status "complete"."""
+        self.manifest.update(entries)
+        self.note(sealed=seal(self.manifest), status="complete", ended=_now())
 
     def stop(self, status: str, reason: str) -> None:
         """The status of a run that did not reach its end: interrupted or failed."""
@@ -207,12 +209,12 @@ class Run:
     def metrics(self) -> list[dict[str, Any]]:
         """The rows of metrics.jsonl; a last line cut off by a kill is left out."""
         path = self.path / "metrics.jsonl"
-        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+        lines = _text(path).splitlines() if path.is_file() else []
         rows = []
         for number, line in enumerate(lines, 1):
             try:
                 rows.append(json.loads(line))
-            except json.JSONDecodeError:
+            except (ValueError, RecursionError):
                 if number < len(lines):
                     raise _damaged(path, f"line {number} is no JSON") from None
         return rows
@@ -220,7 +222,7 @@ class Run:
     def report(self) -> str | None:
         """report.txt, or None where the run wrote none."""
         path = self.path / "report.txt"
-        return path.read_text(encoding="utf-8") if path.is_file() else None
+        return _text(path) if path.is_file() else None
 
 
 def load_run(path: str | os.PathLike[str], *, complete: bool = True) -> Run:
@@ -243,6 +245,8 @@ def load_run(path: str | os.PathLike[str], *, complete: bool = True) -> Run:
     if complete and manifest["status"] != "complete":
         why = {"running": "still running, or killed"}.get(manifest["status"], manifest["status"])
         raise RunError(f"the run is not complete: {why}", where=str(folder), remedy="use a complete run")
+    if complete and manifest.get("sealed", seal(manifest)) != seal(manifest):
+        raise _damaged(folder / "manifest.json", "its result is not the one that was sealed")
     return Run(folder, manifest)
 
 
@@ -292,6 +296,12 @@ def digest(parts: Mapping[str, Any]) -> str:
         else:
             total.update(f"{name}|{_json(value, sort_keys=True)}|".encode())
     return total.hexdigest()
+
+
+def seal(manifest: Mapping[str, Any]) -> str:
+    """sha256 over what a complete run claims: settings, seed, files, digest, accuracy."""
+    claimed = json.loads(_json({key: manifest.get(key) for key in SEALED}))
+    return hashlib.sha256(json.dumps(claimed, sort_keys=True).encode()).hexdigest()
 
 
 def file_sha256(path: str | os.PathLike[str]) -> str:
@@ -368,8 +378,15 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise _damaged(path, error.strerror or str(error)) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _damaged(path, f"no JSON ({error})") from None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise _damaged(path, str(error)) from None
 
 
 def _damaged(path: Path, why: str) -> RunError:

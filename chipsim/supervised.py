@@ -28,11 +28,11 @@ from chipsim.ledger import (
     check_memory,
     counters,
     neurobench,
-    per_sample,
     summary,
     surrogate_shares,
 )
 from chipsim.microcode.lower import lowering_table
+from chipsim.outcome import sample_costs
 from chipsim.report.text import text_report
 from chipsim.simulator import Simulator
 from chipsim.stacks import Choice, StackSettings, calibrate, first, for_samples, voters
@@ -192,7 +192,7 @@ def _result(context, sim, scored, controls, few, parts) -> dict[str, Any]:
         "digest": sim.digest(),
         "counters": counters(sim.plan, sim.state),
         "energy": _energy(made),
-        "per_sample": per_sample(made, context.settings.epochs * len(parts.train), len(parts.test)),
+        **sample_costs(made, context.settings.epochs * len(parts.train), len(parts.test)),
         "summary": made,
         "report": text_report(made),
     }

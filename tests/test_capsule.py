@@ -15,9 +15,9 @@ from chipsim.capsule.compare import differences
 from chipsim.capsule.pack import unpack
 from chipsim.errors import RunError
 from chipsim.npz import read_npz
-from chipsim.run_folder import RunFolder, load_run
+from chipsim.run_folder import RunFolder, load_run, seal
 
-GOLDEN = Path(__file__).parent / "golden" / "python310_numpy126.capsule"
+GOLDEN = Path(__file__).parent / "corpus" / "capsule" / "python310_numpy126.capsule"
 SMALL = ("hidden=16", "steps=4", "epochs=1", "controls=false", "twin=false")
 OWN = '''"""One number. For tests."""
 
@@ -114,6 +114,7 @@ def test_the_first_difference_is_named(chipsim, own, packed, what):
         manifest = json.loads(files["run/manifest.json"])
         if what == "digest":
             manifest["digest"] = "0" * 64
+            manifest["sealed"] = seal(manifest)
         elif what == "weight":
             arrays = dict(np.load(io.BytesIO(files["run/weights.npz"])))
             arrays["c0_w"][3, 5] += 1
