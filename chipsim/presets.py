@@ -11,16 +11,11 @@ experiment's defaults. `chip` and `chip-dfa` are of one family.
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 from chipsim.errors import SettingError, did_you_mean
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from chipsim.text_file import parse_toml, read_text
 
 
 def forms(experiment: Path) -> dict[str, dict[str, dict[str, Any]]]:
@@ -29,9 +24,19 @@ def forms(experiment: Path) -> dict[str, dict[str, dict[str, Any]]]:
     if not path.exists():
         return {}
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingError(f"no TOML: {error}", where=str(path), remedy="correct that line") from None
+        table = parse_toml(read_text(path))
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise SettingError(f"no TOML: {reason}", where=str(path), remedy="correct that line") from None
+    for rule, known in table.items():
+        for name, found in known.items() if isinstance(known, dict) else [("", None)]:
+            if not isinstance(found, dict):
+                raise SettingError(
+                    f"'{rule}{'.' * bool(name)}{name}' is no table of settings",
+                    where=str(path),
+                    remedy="write [RULE.FORM] above the settings",
+                )
+    return table
 
 
 def family(experiment: Path, form: str) -> dict[tuple[str, str], dict[str, Any]]:

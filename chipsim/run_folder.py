@@ -9,7 +9,8 @@ figures/         pictures      report.txt   the text report
 
 `status` in the manifest is the truth: "running" from the first moment, "complete" only as the very
 last write, else "interrupted" or "failed". A run that was killed stays "running" and is refused by
-`load_run`. Every file but metrics.jsonl is written beside its place and renamed into it.
+`load_run`. The manifest carries a sha256 of itself (`check`) and, once complete, of the other files
+(`files`): what was changed afterwards is refused, not believed. Every file but metrics.jsonl is written beside its place and renamed into it.
 """
 
 from __future__ import annotations
@@ -32,9 +33,13 @@ import numpy as np
 from chipsim.durable import write, writing
 from chipsim.errors import RunError
 from chipsim.npz import read_npz
+from chipsim.text_file import parse_json, read_bytes
 from chipsim.version import versions
 
-FORMAT = 1
+FORMAT = 2
+FORMATS = (1, FORMAT)  # 1: without `check` and `files`
+MOST_JSON = 1 << 26  # bytes of one file of a run folder
+HASHED = ("counters.json", "programs.json", "result.json", "metrics.jsonl", "report.txt")
 RUNS = Path("runs")
 STATUSES = ("running", "complete", "interrupted", "failed")
 ARRAY_NAME = re.compile(r"[A-Za-z_][\w.\-]*")
@@ -74,7 +79,7 @@ class RunFolder:
         if not complete:
             refuse_complete(run)
         ended = [{"status": run.status, "resumed": _now(), "versions": versions()}]
-        manifest = {key: value for key, value in run.manifest.items() if key not in ("reason", "ended")}
+        manifest = {key: value for key, value in run.manifest.items() if key not in ("reason", "ended", "files")}
         manifest |= {"status": "running", "earlier": [*manifest.get("earlier", ()), *ended]}
         folder = cls(run.path, manifest, again=True)
         folder._save_manifest()
@@ -136,8 +141,10 @@ class RunFolder:
         self.note(weights={"sha256": sha256, "arrays": declared})
 
     def finish(self, **entries: Any) -> None:
-        """Last entries (digest, accuracy, ...) and the status "complete"."""
-        self.note(**entries, status="complete", ended=_now())
+        """Last entries (digest, accuracy, ...), the other files' hashes and the status "complete"."""
+        found = {name: self.path / name for name in HASHED if (self.path / name).is_file()}
+        files = {name: file_sha256(path) for name, path in found.items()}
+        self.note(**entries, files=files, status="complete", ended=_now())
 
     def stop(self, status: str, reason: str) -> None:
         """The status of a run that did not reach its end: interrupted or failed."""
@@ -163,7 +170,7 @@ class RunFolder:
         write(self.path / name, content)
 
     def _save_manifest(self) -> None:
-        self._write("manifest.json", _json(self.manifest, indent=1).encode())
+        self._write("manifest.json", sealed(self.manifest))
 
 
 @dataclass(frozen=True)
@@ -193,17 +200,21 @@ class Run:
 
     def counters(self) -> Any:
         """counters.json."""
-        return read_json(self.path / "counters.json")
+        return self.json("counters.json")
+
+    def json(self, name: str) -> Any:
+        """One of its JSON files; RunError where it is missing, damaged or not what the run wrote."""
+        return _parsed(self._content(name), self.path / name)
 
     def metrics(self) -> list[dict[str, Any]]:
         """The rows of metrics.jsonl; a last line cut off by a kill is left out."""
         path = self.path / "metrics.jsonl"
-        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+        lines = self._content(path.name).splitlines() if path.is_file() else []
         rows = []
         for number, line in enumerate(lines, 1):
             try:
-                rows.append(json.loads(line))
-            except json.JSONDecodeError:
+                rows.append(parse_json(line))
+            except ValueError:
                 if number < len(lines):
                     raise _damaged(path, f"line {number} is no JSON") from None
         return rows
@@ -211,7 +222,15 @@ class Run:
     def report(self) -> str | None:
         """report.txt, or None where the run wrote none."""
         path = self.path / "report.txt"
-        return path.read_text(encoding="utf-8") if path.is_file() else None
+        return self._content(path.name).decode("utf-8", "replace") if path.is_file() else None
+
+    def _content(self, name: str) -> bytes:
+        """The bytes of a file, compared with the hash in the manifest where there is one."""
+        data, files = _bytes(self.path / name), self.manifest.get("files")
+        known = files.get(name) if isinstance(files, dict) and self.status == "complete" else None
+        if known is not None and hashlib.sha256(data).hexdigest() != known:
+            raise _damaged(self.path / name, "its sha256 is not the one in manifest.json")
+        return data
 
 
 def load_run(path: str | os.PathLike[str], *, complete: bool = True) -> Run:
@@ -225,16 +244,31 @@ def load_run(path: str | os.PathLike[str], *, complete: bool = True) -> Run:
     manifest = read_json(folder / "manifest.json")
     if not isinstance(manifest, dict) or manifest.get("status") not in STATUSES:
         raise _damaged(folder / "manifest.json", "it has no status")
-    if manifest.get("format") != FORMAT:
+    written = manifest.get("format")
+    if type(written) is not int or written not in FORMATS:
+        by = manifest.get("versions")
         raise RunError(
-            f"run format {manifest.get('format')}; this version reads {FORMAT}",
+            f"run format {written}; this version reads {FORMAT}",
             where=str(folder),
-            remedy=f"use chipsim {manifest.get('versions', {}).get('chipsim', 'of that run')}",
+            remedy=f"use chipsim {by.get('chipsim') if isinstance(by, dict) else 'of that run'}",
         )
+    check = manifest.pop("check", None)
+    if written != 1 and check != _check(manifest):
+        raise _damaged(folder / "manifest.json", "it is not what was written")
     if complete and manifest["status"] != "complete":
         why = {"running": "still running, or killed"}.get(manifest["status"], manifest["status"])
         raise RunError(f"the run is not complete: {why}", where=str(folder), remedy="use a complete run")
     return Run(folder, manifest)
+
+
+def sealed(manifest: Mapping[str, Any]) -> bytes:
+    """The text of manifest.json: its entries and, as `check`, a sha256 over them."""
+    plain = {key: value for key, value in _plain(manifest).items() if key != "check"}
+    return (json.dumps(plain | {"check": _check(plain)}, allow_nan=False, indent=1) + "\n").encode()
+
+
+def _check(plain: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 
 def refuse_complete(run: Run) -> None:
@@ -335,12 +369,21 @@ def _next_free(name: str) -> Path:
 
 def read_json(path: Path) -> Any:
     """A JSON file; RunError where it is missing or damaged."""
+    return _parsed(_bytes(path), path)
+
+
+def _bytes(path: Path) -> bytes:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise _damaged(path, error.strerror or str(error)) from None
+        return read_bytes(path, MOST_JSON)
+    except (OSError, ValueError) as error:
+        raise _damaged(path, getattr(error, "strerror", None) or str(error)) from None
+
+
+def _parsed(data: bytes, path: Path) -> Any:
+    try:
+        return parse_json(data)
     except ValueError as error:
-        raise _damaged(path, f"no JSON ({error})") from None
+        raise _damaged(path, str(error)) from None
 
 
 def _damaged(path: Path, why: str) -> RunError:

@@ -126,7 +126,7 @@ def test_the_first_difference_is_named(chipsim, own, packed, what):
             layer = next(iter(counters["layers"]))
             counters["layers"][layer]["spikes"] += 1
             files["run/counters.json"] = json.dumps(counters).encode()
-        files["run/manifest.json"] = json.dumps(manifest).encode()
+        files["run/manifest.json"] = sealed(manifest)
 
     done = chipsim("verify", rewritten(packed, change))
     told = {"digest": "digest 0000", "weight": "(c0_w)[3, 5]: ", "counter": "counter layers: "}[what]

@@ -125,7 +125,7 @@ def test_a_cell_that_would_differ_now_runs_again(table, here, what):
         (here / "cell.toml").write_text("[ell.chip]\nvalue = 0.75\n")
     elif what == "status":
         manifest = json.loads((folder / "manifest.json").read_text())
-        (folder / "manifest.json").write_text(json.dumps(manifest | {"status": "interrupted"}))
+        (folder / "manifest.json").write_bytes(sealed(manifest | {"status": "interrupted"}))
     else:
         (folder / "result.json").write_text("{")
     found = run_cells(table("b"), [mine()], reuse="a/cells")

@@ -128,7 +128,7 @@ def test_a_damaged_checkpoint_is_passed_over(chipsim, stopped, damage):
 def test_a_checkpoint_of_other_settings_is_refused(chipsim, stopped):
     path = Path("r/manifest.json")
     manifest = json.loads(path.read_text())
-    path.write_text(json.dumps(manifest | {"seed": 2}))
+    path.write_bytes(sealed(manifest | {"seed": 2}))
     done = chipsim("resume", "r")
     assert done.status == 2 and "a checkpoint of a run with other settings, seed or files" in done.err
 

@@ -139,7 +139,7 @@ def redeclare(path, change) -> None:
     manifest = json.loads((path / "manifest.json").read_text())
     change(path / "weights.npz", manifest["weights"])
     manifest["weights"]["sha256"] = file_sha256(path / "weights.npz")
-    (path / "manifest.json").write_text(json.dumps(manifest))
+    (path / "manifest.json").write_bytes(sealed(manifest))
 
 
 def test_weights_that_changed_are_refused(done):

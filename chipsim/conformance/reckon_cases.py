@@ -9,7 +9,7 @@ phases do is the core's, interpreted or compiled.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -292,13 +292,14 @@ class Bench:
                     yield tag, lambda t=tag, p=place, w=word: f"{t} {p} {w:032x}"
 
 
-def replay(path: Path) -> Iterator[Result]:
+def replay(path: Path, parts: Sequence[str] = ("kernels", "interpreter")) -> Iterator[Result]:
     """A case on the kernels and, unless it is long, on the interpreter, line by line."""
     case = read_case(path)
     ops, expected = case.get("ops"), case.get("expected")
     if not isinstance(ops, list) or not isinstance(expected, list) or len(ops) > MOST_OPS:
         raise DataError("no lists of operations and expected lines", where=str(path))
-    for part, compiled in (("kernels", True), ("interpreter", False)):
+    for part in parts:
+        compiled = part == "kernels"
         if compiled or len(ops) <= INTERPRETED:
             try:
                 made, state = build(case, path)
