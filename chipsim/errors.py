@@ -9,7 +9,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-
 MOST_SHOWN = 1000  # characters of a line of a message; more would come from the input
 
 

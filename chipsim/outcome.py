@@ -45,7 +45,7 @@ def outcome(context: Context, sims: Mapping[str, Simulator]) -> dict:
     weights, parts, priced, unpriced = {}, {}, [], {}
     for label, sim in sims.items():
         for c in sim.plan.connections:
-            if c.program is not None:
+            if c.program is not None or sim.plan.reckon is not None:
                 name = f"{label}.{c.name}" if len(sims) > 1 else c.name
                 weights[_array_name(name)] = sim.state[f"c{c.index}_w"]
         energy = summary(sim.plan, chip, sim.state).get("energy") or {}

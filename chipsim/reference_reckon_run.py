@@ -106,7 +106,7 @@ class Run:
         if not self.learn:
             for name, array in kept.items():
                 state[name][...] = array
-        push(plan, state)
+        push(plan, state, self.learn)
         return np.array(winners, np.int16)
 
 
@@ -145,4 +145,4 @@ def steps(plan, state, events, labels, learn, start: int, stop: int) -> None:
     run = Run(plan, state, events[plan.reckon.source], labels, learn)
     for ts in range(start + 1, stop + 1):
         run.tick(0, ts)
-    push(plan, state)
+    push(plan, state, learn)

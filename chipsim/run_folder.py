@@ -5,12 +5,13 @@ metrics.jsonl    one object per line, appended while the run goes on
 counters.json    every counter     result.json    the object that --json prints
 programs.json    bound programs: every line with its final formats, constants and tables
 weights.npz      arrays without pickle; shapes, dtypes and the file's hash are in the manifest
-figures/         pictures      report.txt   the text report
+figures/         pictures      report.txt   the text report      summary.json   what reports are made from
 
 `status` in the manifest is the truth: "running" from the first moment, "complete" only as the very
 last write, else "interrupted" or "failed". A run that was killed stays "running" and is refused by
 `load_run`. The manifest carries a sha256 of itself (`check`) and, once complete, of the other files
-(`files`): what was changed afterwards is refused, not believed. Every file but metrics.jsonl is written beside its place and renamed into it.
+(`files`): what was changed afterwards is refused, not believed. Every file but metrics.jsonl is
+written beside its place and renamed into it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import math
 import os
 import re
 from collections.abc import Mapping
@@ -33,13 +33,15 @@ import numpy as np
 from chipsim.durable import write, writing
 from chipsim.errors import RunError
 from chipsim.npz import read_npz
+from chipsim.plain_json import check_of, plain, sealed, to_json
 from chipsim.text_file import parse_json, read_bytes
 from chipsim.version import versions
 
 FORMAT = 2
 FORMATS = (1, FORMAT)  # 1: without `check` and `files`
 MOST_JSON = 1 << 26  # bytes of one file of a run folder
-HASHED = ("counters.json", "programs.json", "result.json", "metrics.jsonl", "report.txt")
+HASHED = ("counters.json", "programs.json", "result.json", "metrics.jsonl", "report.txt",
+          "summary.json")  # fmt: skip
 RUNS = Path("runs")
 STATUSES = ("running", "complete", "interrupted", "failed")
 ARRAY_NAME = re.compile(r"[A-Za-z_][\w.\-]*")
@@ -79,7 +81,9 @@ class RunFolder:
         if not complete:
             refuse_complete(run)
         ended = [{"status": run.status, "resumed": _now(), "versions": versions()}]
-        manifest = {key: value for key, value in run.manifest.items() if key not in ("reason", "ended", "files")}
+        manifest = {
+            key: value for key, value in run.manifest.items() if key not in ("reason", "ended", "files")
+        }
         manifest |= {"status": "running", "earlier": [*manifest.get("earlier", ()), *ended]}
         folder = cls(run.path, manifest, again=True)
         folder._save_manifest()
@@ -90,7 +94,7 @@ class RunFolder:
 
         Raises RunError where a run that goes on finds other data than before.
         """
-        before, now = self.manifest.get("data"), _plain(entries.get("data"))
+        before, now = self.manifest.get("data"), plain(entries.get("data"))
         known = isinstance(before, dict) and isinstance(now, dict)
         if self._again and known and any(before.get(key, now[key]) != now[key] for key in now):
             raise RunError(
@@ -105,23 +109,27 @@ class RunFolder:
         """Append one row to metrics.jsonl."""
         mode, self._again_metrics = ("w", False) if self._again_metrics else ("a", False)
         with writing(self.path / "metrics.jsonl") as path, path.open(mode, encoding="utf-8") as file:
-            file.write(_json(row) + "\n")
+            file.write(to_json(row) + "\n")
 
     def counters(self, counters: Any) -> None:
         """Write counters.json."""
-        self._write("counters.json", _json(counters, indent=1).encode())
+        self._write("counters.json", to_json(counters, indent=1).encode())
 
     def result(self, result: Mapping[str, Any]) -> None:
         """Write result.json: the object that `--json` prints."""
-        self._write("result.json", _json(result).encode())
+        self._write("result.json", to_json(result).encode())
 
     def programs(self, programs: Mapping[str, Any]) -> None:
         """Write programs.json: the bound program of every connection with a rule."""
-        self._write("programs.json", _json(programs).encode())
+        self._write("programs.json", to_json(programs).encode())
 
     def report(self, text: str) -> None:
         """Write report.txt."""
         self._write("report.txt", (text.rstrip("\n") + "\n").encode())
+
+    def summary(self, summary: Mapping[str, Any]) -> None:
+        """Write summary.json, what every form of the report is made from."""
+        self._write("summary.json", to_json(summary, indent=1).encode())
 
     def figure(self, name: str) -> Path:
         """Where a picture goes; makes figures/."""
@@ -206,6 +214,11 @@ class Run:
         """One of its JSON files; RunError where it is missing, damaged or not what the run wrote."""
         return _parsed(self._content(name), self.path / name)
 
+    def summary(self) -> dict[str, Any] | None:
+        """summary.json, or None where the run wrote none."""
+        path = self.path / "summary.json"
+        return self.json(path.name) if path.is_file() else None
+
     def metrics(self) -> list[dict[str, Any]]:
         """The rows of metrics.jsonl; a last line cut off by a kill is left out."""
         path = self.path / "metrics.jsonl"
@@ -253,7 +266,7 @@ def load_run(path: str | os.PathLike[str], *, complete: bool = True) -> Run:
             remedy=f"use chipsim {by.get('chipsim') if isinstance(by, dict) else 'of that run'}",
         )
     check = manifest.pop("check", None)
-    if written != 1 and check != _check(manifest):
+    if written != 1 and check != check_of(manifest):
         raise _damaged(folder / "manifest.json", "it is not what was written")
     if complete and manifest["status"] != "complete":
         why = {"running": "still running, or killed"}.get(manifest["status"], manifest["status"])
@@ -261,14 +274,24 @@ def load_run(path: str | os.PathLike[str], *, complete: bool = True) -> Run:
     return Run(folder, manifest)
 
 
-def sealed(manifest: Mapping[str, Any]) -> bytes:
-    """The text of manifest.json: its entries and, as `check`, a sha256 over them."""
-    plain = {key: value for key, value in _plain(manifest).items() if key != "check"}
-    return (json.dumps(plain | {"check": _check(plain)}, allow_nan=False, indent=1) + "\n").encode()
+def open_request(
+    command: str, name: str, asked: Mapping[str, Any], out: str | os.PathLike[str] | None
+) -> RunFolder:
+    """The folder of many runs: a new one, or that of the very same request, which goes on.
 
-
-def _check(plain: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+    Raises RunError for a folder that holds something else.
+    """
+    asked = json.loads(to_json(asked))
+    if out is None or not (Path(out) / "manifest.json").is_file():
+        return RunFolder.create(f"{command}-{name}", out, command=command, **{command: asked})
+    run = load_run(out, complete=False)
+    if run.manifest.get("command") != command or run.manifest.get(command) != asked:
+        raise RunError(
+            f"the folder holds something else than this {command}",
+            where=str(out),
+            remedy="give the very command that made it, or a new folder",
+        )
+    return RunFolder.reopen(run, complete=True)
 
 
 def refuse_complete(run: Run) -> None:
@@ -295,7 +318,7 @@ def digest(parts: Mapping[str, Any]) -> str:
             total.update(f"{name}|{array.dtype.str}|{array.shape}|".encode())
             total.update(array.tobytes())
         else:
-            total.update(f"{name}|{_json(value, sort_keys=True)}|".encode())
+            total.update(f"{name}|{to_json(value, sort_keys=True)}|".encode())
     return total.hexdigest()
 
 
@@ -306,33 +329,6 @@ def file_sha256(path: str | os.PathLike[str]) -> str:
         while block := file.read(1 << 20):
             total.update(block)
     return total.hexdigest()
-
-
-def to_json(value: Any) -> str:
-    """One line of strict JSON: numpy numbers and arrays as lists, paths as text, NaN as null."""
-    return _json(value)
-
-
-def _json(value: Any, **options: Any) -> str:
-    return json.dumps(_plain(value), allow_nan=False, **options)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, np.ndarray | np.generic):
-        value = value.tolist()
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if value is None or isinstance(value, bool | int | str):
-        return value
-    if isinstance(value, Mapping):
-        return {str(key): _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_plain(inner) for inner in value]
-    if isinstance(value, os.PathLike):
-        return os.fspath(value)
-    if hasattr(value, "model_dump"):
-        return _plain(value.model_dump(by_alias=True))
-    raise TypeError(f"{type(value).__name__} cannot be stored in a run folder")
 
 
 def _now() -> str:

@@ -25,8 +25,7 @@ from chipsim.data.events import Events
 from chipsim.errors import DataError, SettingError
 from chipsim.fixed import Format, fold
 from chipsim.network import Network
-from chipsim.plan import Plan, Update, plan
-from chipsim.plan.capture import offer
+from chipsim.plan import Plan, Update, offered
 from chipsim.plan.replay import check_sample
 from chipsim.probes import locate
 from chipsim.state import State, digest, make_state
@@ -65,10 +64,10 @@ class Simulator:
             from chipsim.microcode.syntax import load_rule
 
             rules = load_rule
-        described = {"seed": seed, "update": update, "contexts": contexts, **options}
-        offer(network, chip, rules, described)
         self.network, self.chip = network, chip
-        self.plan: Plan = plan(network, chip, rules, seed=seed, update=update, contexts=contexts, **options)
+        self.plan: Plan = offered(
+            network, chip, rules, seed=seed, update=update, contexts=contexts, **options
+        )
         self.state: State = make_state(self.plan)
         self.twin = False
         self.probes: dict[str, list] = {}
@@ -223,8 +222,6 @@ class Simulator:
             if name.endswith(("_stat", "_lines")):
                 state[name] = np.zeros_like(array)
             elif name.startswith(("l", "core_", "f_")) or name == "step":
-                state[name] = array.copy()
-            elif self.plan.reckon is not None and name.endswith("_w"):  # its kernels write them back
                 state[name] = array.copy()
         return state
 

@@ -135,7 +135,7 @@ def load_core(plan: Plan, state: dict) -> Core:
         p, at = f"l{index}_", slice(first, first + plan.layers[index].size)
         for name in ("v", "ca", "cnt", "up", "down"):
             getattr(image, name)[at] = state[p + name][0]
-        image.fired[at] = state[p + "count"][0]
+        image.fired[at], image.step_fired[at] = state[p + "count"][0], state[p + "fired"][0]
         image.par[at] = state[p + "par"]
         image.par[at, PAR.index("thr")] = state[p + "thr"]
         image.slot[at] = index

@@ -105,11 +105,11 @@ def pull(plan: Plan, state: dict) -> None:
             state[f"f_w{name}"][: w.shape[0], : w.shape[1]] = w
 
 
-def push(plan: Plan, state: dict) -> None:
-    """Weights, membranes and spikes of the core into the arrays of connections and layers."""
+def push(plan: Plan, state: dict, learn: bool) -> None:
+    """Membranes of the core, and what it learned, into the arrays of layers and connections."""
     core = plan.reckon
     for name, c in zip(MATRICES, core.connections, strict=True):
-        if c >= 0:
+        if c >= 0 and learn:
             w = state[f"c{c}_w"]
             w[...] = state[f"f_w{name}"][: w.shape[0], : w.shape[1]]
     hidden, out = f"l{core.hidden}_", f"l{core.output}_"

@@ -60,11 +60,12 @@ class Stored(BaseModel):
 
 def stored(run: Run) -> Stored:
     """The checked entries of a run's manifest; RunError for one that does not say what it ran."""
-    if run.manifest.get("command") == "sweep":
+    command = run.manifest.get("command")
+    if command in ("sweep", "search"):
         raise RunError(
-            "this is a sweep, of many runs",
+            f"this is a {command}, of many runs",
             where=str(run.path),
-            remedy="give the sweep's command again to go on with it; its runs lie under cells/",
+            remedy=f"give the {command}'s command again to go on with it; its runs lie under cells/",
         )
     try:
         return Stored.model_validate(run.manifest)

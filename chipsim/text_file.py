@@ -19,7 +19,7 @@ else:
 
 MOST_TEXT = 1 << 20  # bytes of a file that somebody typed
 DEEPEST = 64  # levels of tables and lists
-_LONG_KEY = re.compile(r"(?:[\w\"'-]+[ \t]*\.[ \t]*){%d}" % DEEPEST)
+_LONG_KEY = re.compile(rf"(?:[\w\"'-]+[ \t]*\.[ \t]*){{{DEEPEST}}}")
 
 
 def read_text(path: Path, most: int = MOST_TEXT) -> str:

@@ -31,6 +31,7 @@ WEIGHTS = {  # share of the inputs; what costs a process or a matrix of neurons 
     "events": 10, "ecg": 3, "wav": 4, "vectors": 4, "run": 8, "checkpoint": 6, "capsule": 8,
 }  # fmt: skip
 WALL_S = 300  # without a word from a child; CPU time is limited inside it
+WORKER = HERE / "fuzz_worker.py"
 
 
 def main() -> int:
@@ -46,7 +47,9 @@ def main() -> int:
     kinds = asked.kind or list(WEIGHTS)
     total = sum(WEIGHTS[kind] for kind in kinds)
     findings: list[dict[str, Any]] = []
-    print(f"{'kind':<11} {'inputs':>6} {'read':>6} {'refused':>7} {'findings':>8} {'CPU s':>6} {'max MiB':>7}")
+    print(
+        f"{'kind':<11} {'inputs':>6} {'read':>6} {'refused':>7} {'findings':>8} {'CPU s':>6} {'max MiB':>7}"
+    )
     for kind in kinds:
         count = max(1, round(asked.count * WEIGHTS[kind] / total))
         first, stop = asked.first, asked.first + count
@@ -60,9 +63,7 @@ def main() -> int:
     return 1 if findings else 0
 
 
-def _kind(
-    kind: str, seed: int, first: int, stop: int, keep: Path | None, loud: bool
-) -> list[dict[str, Any]]:
+def _kind(kind: str, seed: int, first: int, stop: int, keep: Path | None, loud: bool) -> list[dict[str, Any]]:
     """All inputs of one kind, in as many children as it takes; prints a row, returns the findings."""
     told: Counter[str] = Counter()
     findings: list[dict[str, Any]] = []
@@ -102,10 +103,12 @@ def _child(kind: str, seed: int, first: int, stop: int, keep: Path | None, loud:
     """The lines of one child, and how it ended where that was not by itself."""
     read, write = os.pipe()
     with tempfile.TemporaryFile("w+") as noise, tempfile.TemporaryDirectory(prefix="chipsim-fuzz-") as place:
-        command = [sys.executable, str(HERE / "fuzz_worker.py"), kind, *map(str, (seed, first, stop, write))]
+        command = [sys.executable, str(WORKER), kind, *map(str, (seed, first, stop, write))]
         command += [place, str(keep.resolve() if keep else ""), "loud" if loud else ""]
         environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
         environment |= {"PYTHONHASHSEED": "0", "PYTHONFAULTHANDLER": ""}
+        paths = [str(HERE.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+        environment["PYTHONPATH"] = os.pathsep.join(paths)
         child = subprocess.Popen(
             command,
             pass_fds=[write],

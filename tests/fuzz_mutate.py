@@ -30,6 +30,8 @@ ODD = ["\0", "\t", "\r", "\x0b", "\x85", "\u2028", "\ufeff", "\u202e", "²", "é
        "#", "=", ":", ",", ".", "..", "-", "e", "x" * 3000]  # fmt: skip
 EDGES = (0, 1, 2, 3, 127, 128, 255, 256, 32767, 32768, 65535, 65536, (1 << 31) - 1, 1 << 31, (1 << 32) - 1,
          1 << 40, (1 << 63) - 1, 1 << 63, (1 << 64) - 1)  # fmt: skip
+SHAPES = ("(1099511627776,)", "(-1,)", "(4294967296, 4294967296)", "()", "(0,)", "(3.5,)", "(True,)",
+          "(1,) * 9", "[2]", "(" * 200 + ")" * 200, "(65536, 65536)")  # fmt: skip
 NESTS = (("[", "]"), ("(", ")"), ("{a=", "}"), ('{"a":', "}"), ("not ", ""), ("-", ""), ("a.", ""))
 
 
@@ -136,7 +138,9 @@ def reworded(rng: random.Random, data: bytes, other: bytes) -> bytes:
 
 def _word(rng: random.Random, words: list[str]) -> str:
     word = rng.choice(words)
-    return rng.choice((word, word, word + "x", word[1:], word.upper(), word * 2, "", "w" * 5000, "ä", "__init__"))
+    return rng.choice(
+        (word, word, word + "x", word[1:], word.upper(), word * 2, "", "w" * 5000, "ä", "__init__")
+    )
 
 
 def _swap(rng: random.Random, text: str, pattern: str, new) -> bytes:
@@ -234,11 +238,12 @@ def reheaded(rng: random.Random, data: bytes) -> bytes:
     header = data[10:end].decode("latin-1").rstrip()
     kind = rng.randrange(4)
     if kind == 0:
-        shape = rng.choice(("(1099511627776,)", "(-1,)", "(4294967296, 4294967296)", "()", "(0,)", "(3.5,)",
-                            "(True,)", "(1,) * 9", "[2]", "(" * 200 + ")" * 200, "(65536, 65536)"))  # fmt: skip
+        shape = rng.choice(SHAPES)
         header = re.sub(r"\([\d, ]*\)", lambda found: shape, header, count=1)
     elif kind == 1:
-        new = rng.choice(("|O", "<f8", "<U99999999", "|V8", "<M8[us]", "<c16", ">i4", "|b1", "<f2", "|S0", "<i9"))
+        new = rng.choice(
+            ("|O", "<f8", "<U99999999", "|V8", "<M8[us]", "<c16", ">i4", "|b1", "<f2", "|S0", "<i9")
+        )
         header = re.sub(r"'[<>|=][A-Za-z]\w*'", f"'{new}'", header, count=1)
     elif kind == 2:
         header = header.replace("False", rng.choice(("True", "1", "None", "__import__('os')")))

@@ -68,7 +68,11 @@ def npz() -> None:
     letters |= {"taxel": taxel, "repetition": np.array([0, 1, 36, 41])}
     save("npz/braille/braille_taxels.npz", zipped(np.savez, **letters))
     t = np.arange(40, dtype=np.int32) * 100
-    columns = {"x": (t % 128).astype(np.uint8), "y": (t % 97).astype(np.uint8), "p": (t // 100 % 2).astype(bool)}
+    columns = {
+        "x": (t % 128).astype(np.uint8),
+        "y": (t % 97).astype(np.uint8),
+        "p": (t // 100 % 2).astype(bool),
+    }
     columns |= {"t": np.tile(t[:20], 2), "offset": np.array([0, 20, 40]), "label": np.array([1, 2], np.uint8)}
     save("npz/gesture/dvs128_gesture_10.npz", zipped(np.savez_compressed, **columns))
     table = np.stack([t, t % 128, t % 97, t // 100 % 2], axis=1)[:, [1, 2, 3, 0]].astype(np.int32)
@@ -120,7 +124,9 @@ def _other(h5py, file, name: str) -> None:
 
 def events() -> None:
     """One recording in each format."""
-    forty = b"".join(struct.pack(">BB", k % 34, k % 30) + (k % 2 << 23 | k * 100).to_bytes(3, "big") for k in range(20))
+    forty = b"".join(
+        struct.pack(">BB", k % 34, k % 30) + (k % 2 << 23 | k * 100).to_bytes(3, "big") for k in range(20)
+    )
     save("events/nmnist.bin", forty)
     save("events/slayer.bs2", forty)
     rows = [(k * 100, k % 128, k % 97, k % 2) for k in range(20)]
@@ -129,7 +135,8 @@ def events() -> None:
     save("events/prophesee.dat", dat)
     head = b"% evt 2.0\n% geometry 640x480\n"
     evt2 = struct.pack("<I", 8 << 28) + b"".join(
-        struct.pack("<I", p << 28 | (t % 64) << 22 | x << 11 | y) for t, x, y, p in ((5 * k, k, k, k % 2) for k in range(9))
+        struct.pack("<I", p << 28 | (t % 64) << 22 | x << 11 | y)
+        for t, x, y, p in ((5 * k, k, k, k % 2) for k in range(9))
     )
     save("events/two.raw", head + evt2)
     words = [8 << 12, 6 << 12 | 1]
@@ -201,7 +208,8 @@ def vectors() -> None:
     case = json.loads(gzip.decompress((golden / "reckon_e2e_0.json.gz").read_bytes()))
     case |= {"ops": case["ops"][:6], "expected": case["expected"][:2]}
     case["memories"] = {
-        name: [row if k < 3 else "0" * 32 for k, row in enumerate(rows)] for name, rows in case["memories"].items()
+        name: [row if k < 3 else "0" * 32 for k, row in enumerate(rows)]
+        for name, rows in case["memories"].items()
     }
     save("vectors/reckon_e2e_few.json.gz", gzip.compress(json.dumps(case).encode(), mtime=0))
     with np.load(golden / "reckon_stoch_update.npz", allow_pickle=False) as file:
@@ -210,9 +218,13 @@ def vectors() -> None:
     from chipsim.conformance.reckon_modules import STREAMS, _words
 
     words = {
-        name: np.array([f"{w:x}" for w in _words(stream, which, 5, 3)]) for name, (stream, which) in STREAMS.items()
+        name: np.array([f"{w:x}" for w in _words(stream, which, 5, 3)])
+        for name, (stream, which) in STREAMS.items()
     }
-    save("vectors/reckon_lfsr.npz", zipped(np.savez_compressed, seeds=np.array([5]), steps=np.array(3), **words))
+    save(
+        "vectors/reckon_lfsr.npz",
+        zipped(np.savez_compressed, seeds=np.array([5]), steps=np.array(3), **words),
+    )
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from chipsim.capsule.compare import differences
 from chipsim.capsule.pack import unpack
 from chipsim.errors import RunError
 from chipsim.npz import read_npz
+from chipsim.plain_json import sealed
 from chipsim.run_folder import RunFolder, load_run
 
 GOLDEN = Path(__file__).parent / "golden" / "python310_numpy126.capsule"

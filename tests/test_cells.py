@@ -15,6 +15,7 @@ import pytest
 
 from chipsim.cells import Cell, run_cells
 from chipsim.errors import RunError, SettingError
+from chipsim.plain_json import sealed
 from chipsim.run_folder import load_run
 
 CELL = '''"""Returns a number. For tests."""

@@ -396,3 +396,25 @@ def test_the_source_s_interval_reaches_the_total(loihi1):
     text = text.replace("value_J = 81e-12 }", "value_J = 81e-12, low_J = 80e-12, high_J = 90e-12 }")
     report = price({"inference": {"neuron_update_active": 10}}, parse_chip(text.encode(), "mine.toml"))
     assert (report.low_J, report.priced_J, report.high_J) == pytest.approx((800e-12, 810e-12, 900e-12))
+
+
+@pytest.mark.parametrize(("clock", "rate", "microwatts"), [(75e6, 37.5e6, 476.9), (1.3e6, 0.65e6, 35.09)])
+def test_odin_at_two_rates_of_synaptic_operations(clock, rate, microwatts):
+    """256 x 256 driven by every row: 27.3 uW + 1.78 uW/MHz + 8.43 pJ an operation (477 and 35 measured)."""
+    chip = load_chip("odin")
+    net = Network()
+    net.source("in", 256)
+    net.lif("out", 256, reset="hard", leak="subtract", tau_v_ms=float("inf"))
+    net.connect("in", "out")
+    sim = Simulator(net, chip)
+    sim.run(np.ones((2, 256), int), learn=False)
+    counts = add_counts(event_counts(sim.plan, sim.state).values())
+    operations = counts["inference"]["synaptic_event"]
+    assert operations == sim.counters()["core"]["operations"] == 2 * 256 * 256
+    assert sim.counters()["core"]["cycles_popn"] == 2 * operations  # so 75 MHz do 37.5 M a second
+    seconds = operations / rate
+    report = price(counts, chip, operation=Operation(seconds, frequency_Hz=clock))
+    assert 1e6 * report.priced_J / seconds == pytest.approx(microwatts, abs=0.05)
+    assert [line.what for line in report.static] == ["leakage", "clock"]
+    assert fit(sim.plan, chip)["cores"] == 1
+    assert fit(sim.plan, chip)["resources"][3]["used"] == 256 * 256 * 4

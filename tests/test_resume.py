@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from chipsim.plain_json import sealed
 from chipsim.run_folder import load_run
 
 pytestmark = pytest.mark.one_python
@@ -145,7 +146,7 @@ def test_what_would_change_the_result_is_refused(chipsim, stopped, what):
         manifest["data"]["digits"] = "0" * 64
     else:
         manifest["command"] = "eval"
-    path.write_text(json.dumps(manifest))
+    path.write_bytes(sealed(manifest))
     done = chipsim("resume", "r")
     told = {
         "experiment": "is not the file that the run began with",

@@ -23,7 +23,8 @@ from typing import Any
 from chipsim.durable import write
 from chipsim.errors import RunError
 from chipsim.library import SHELVES, entries, find
-from chipsim.run_folder import Run, file_sha256, load_run, sealed, to_json
+from chipsim.plain_json import sealed
+from chipsim.run_folder import Run, file_sha256, load_run, to_json
 from chipsim.stored_run import stored
 from chipsim.version import __version__
 

@@ -117,6 +117,8 @@ def _store(folder: RunFolder, result: dict[str, Any], summary: dict[str, Any]) -
     if "report" in result:
         folder.report(result["report"])
     folder.result(summary)
+    if isinstance(result.get("summary"), dict):
+        folder.summary(result["summary"])
     folder.finish(**{key: summary[key] for key in STORED})
 
 

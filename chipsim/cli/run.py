@@ -1,4 +1,4 @@
-"""`chipsim run`, `eval` and `report`: what was asked for, checked; `perform.py` does it."""
+"""`chipsim run` and `eval`: what was asked for, checked; `perform.py` does it."""
 
 from __future__ import annotations
 
@@ -142,21 +142,6 @@ def evaluate(
         "threads": threads,
     }
     perform(loaded, loaded.evaluate, options, out, json, "eval")
-
-
-def report(run: Annotated[str, typer.Argument(help="A run folder.")]) -> None:
-    """Print the report of a run."""
-    from chipsim.run_folder import load_run
-
-    loaded = load_run(run)
-    text = loaded.report()
-    if text is None:
-        raise SettingError(
-            "this run wrote no report.txt",
-            where=str(loaded.path),
-            remedy="its experiment returns none; see metrics.jsonl and counters.json",
-        )
-    print(text, end="")
 
 
 def data_folder(data: Path | None) -> Path | None:

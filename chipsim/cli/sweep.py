@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -42,9 +43,8 @@ def sweep(
     from chipsim.durable import alone_in
     from chipsim.errors import SettingError
     from chipsim.progress import Progress
-    from chipsim.run_folder import to_json
+    from chipsim.run_folder import open_request, to_json
     from chipsim.sweep.grid import Request, parse_grid
-    from chipsim.sweep.run import open_sweep
     from chipsim.sweep.run import sweep as perform
 
     if workers and scheduler:
@@ -52,7 +52,7 @@ def sweep(
     axes = parse_grid(grid or ())
     request = Request(experiment, rule, chip, axes, tuple(sets or ()), seed, seeds)
     place = data_folder(data)
-    folder = open_sweep(request, out)
+    folder = open_request("sweep", Path(experiment).stem, request.plain(), out)
     progress = Progress(sys.stderr if json else sys.stdout)
     try:
         with stoppable(), alone_in(folder.path), folder, progress:

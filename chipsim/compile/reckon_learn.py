@@ -93,13 +93,11 @@ def product(signal, trace, h, factor, taken, as_built):
 
 @jit_inner
 def commits(prob, width, lr_p, lr_r, draw):
-    """Whether an update of this size is made."""
-    if prob == 0:
-        return False
+    """Whether an update of this size is made; without branches, for loops over lanes."""
     top = (np.int64(1) << width) - 1
     size = abs(prob)
     chance = (top if size > top >> lr_p else size << lr_p) >> lr_r
-    return prob == -(np.int64(1) << (width - 1)) or chance >= draw
+    return (prob != 0) & ((prob == -(np.int64(1) << (width - 1))) | (chance >= draw))
 
 
 @jit_inner
@@ -198,7 +196,9 @@ def _output_row(m, j, errors, n_out):
     for k in range(n_out):
         prob = errors[k] * trace
         draw = np.int64(m.rout[2 * k]) | np.int64(m.rout[2 * k + 1]) << 14
-        _lane(m, np.int64(2), m.wout, j, np.int64(k), prob, np.int64(28), draw)
+        m.cnt[MATRIX + 2 * PER_MATRIX + EVALUATED] += prob != 0
+        if commits(prob, np.int64(28), m.regs[LR_P[2]], m.regs[LR_R[2]], draw):
+            _write(m, np.int64(2), m.wout, j, np.int64(k), prob)
     next_outputs(m.rout)
     m.cnt[MATRIX + 2 * PER_MATRIX + WORDS] += 1
 
@@ -218,30 +218,33 @@ def _word(m, matrix, i, g, valid, busy, signals, values, active, probs):
     if trace == 0 and busy == 0:
         m.cnt[MATRIX + matrix * PER_MATRIX + SKIPPED] += 1
         return
-    scaled = regs[MODE] & 1 and regs[REGUL_W] != 0
-    for lane in range(16):
-        probs[lane] = 0
-        if (valid and values[lane] != 0) or regulated:
-            factor = multiplier(active[lane], regs[K_MUL]) if scaled else np.int64(16)
-            taken = np.int64(0)
-            if regs[MODE] & 2 and regulated:
-                taken = additive(active[lane], regs[K_P[matrix]], regs[K_R[matrix]])
-            probs[lane] = product(signals[lane], trace, values[lane], factor, taken, regs[GUARD])
     words, memory = m.lanes[matrix], m.winp if matrix == 0 else m.wrec
+    scaled = regs[MODE] & 1 and regs[REGUL_W] != 0
+    taking = regs[MODE] & 2 and regulated
+    p, r, guard = regs[LR_P[matrix]], regs[LR_R[matrix]], regs[GUARD]
+    k_p, k_r, k_mul = regs[K_P[matrix]], regs[K_R[matrix]], regs[K_MUL]
+    evaluated = committed = 0
     for lane in range(16):
-        _lane(m, matrix, memory, i, 16 * g + lane, probs[lane], np.int64(32), np.int64(words[lane]))
+        factor = multiplier(active[lane], k_mul) if scaled else np.int64(16)
+        taken = additive(active[lane], k_p, k_r) if taking else np.int64(0)
+        on = (valid and values[lane] != 0) or regulated
+        prob = product(signals[lane], trace, values[lane], factor, taken, guard) if on else np.int64(0)
+        hit = commits(prob, np.int64(32), p, r, np.int64(words[lane]))
+        evaluated += prob != 0
+        committed += hit
+        probs[lane] = prob if hit else 0
+    m.cnt[MATRIX + matrix * PER_MATRIX + EVALUATED] += evaluated
+    if committed:
+        for lane in range(16):
+            if probs[lane] != 0:
+                _write(m, matrix, memory, i, 16 * g + lane, probs[lane])
     next_weights(words)
     m.cnt[MATRIX + matrix * PER_MATRIX + WORDS] += 1
 
 
 @jit_inner
-def _lane(m, matrix, memory, i, j, prob, width, draw):
-    """A stochastic step of one weight; a recurrent weight of a neuron onto itself becomes 0."""
-    if prob == 0:
-        return
-    m.cnt[MATRIX + matrix * PER_MATRIX + EVALUATED] += 1
-    if not commits(prob, width, m.regs[LR_P[matrix]], m.regs[LR_R[matrix]], draw):
-        return
+def _write(m, matrix, memory, i, j, prob):
+    """A step of one weight; a recurrent weight of a neuron onto itself becomes 0."""
     old = np.int64(memory[i, j])
     new = moved(old, prob)
     m.cnt[MATRIX + matrix * PER_MATRIX + COMMITTED] += 1

@@ -203,11 +203,11 @@ class ReckonKernels:
                 core = plan.reckon
                 finals[0][row] = bound.m.spk[1]
                 finals[1][row] = bound.m.out[k.OUTPUT, : core.n_out]
-                finals[2][row] = bound.m.x[k.U, : core.n_rec]
+                finals[2][row] = bound.m.x[k.U, : core.n_rec] * bound.m.flags[k.DIRTY, : core.n_rec]
         bound.store()
         state[f"l{plan.reckon.source}_stat"][0] += found
         state["step"][0] += ticks * len(chosen) if learn else 0
-        push(plan, state)
+        push(plan, state, learn)
 
     def _sorted(self, outs: tuple) -> tuple:
         """(spike counts, potentials, membranes, winners) of `outputs`, whose order is that of the layers."""

@@ -237,15 +237,15 @@ def _replay(case: _Case, part: str) -> tuple[int, Mismatch | None]:
     _load(sim.state, case)
     lines, checked, event = iter(case.lines), 0, 0
     for kind, word in case.ops:
-        made = []
+        made, place = [], f"event {event} (0x{word:05x})"
         if kind == RUN:
             before = sim.state["core_stat"].copy()
             _step(sim, part, word)
             made = [*_event_lines(sim.state, before, event), *_neuron_lines(sim.state)]
         elif kind == DUMP:
-            made = _weight_lines(sim.state)
+            made, place = _weight_lines(sim.state), f"dump after event {event - 1}"
         for label, values in made:
-            found = _compare(case, next(lines, None), label, values, f"event {event} (0x{word:05x})")
+            found = _compare(case, next(lines, None), label, values, place)
             if found:
                 return checked, found
             checked += len(values)

@@ -81,6 +81,8 @@ def partition(plan: Plan, chip: Any, *, share: bool = True) -> Partition:
     share   pieces of different layers may stand on one core where it has room
     Raises LimitError where one neuron with its synapses does not fit a core.
     """
+    if plan.core is not None or plan.reckon is not None:
+        return _whole(plan, chip)
     packing = packing_of(chip)
     work = [_prepare(plan, x, chip) for x in plan.layers if x.kind != "source"]
     outs: dict[int, np.ndarray] = {x.index: np.zeros(x.size, np.int64) for x in plan.layers}
@@ -102,6 +104,36 @@ def partition(plan: Plan, chip: Any, *, share: bool = True) -> Partition:
         )
     cores = max((p.core for p in pieces), default=-1) + 1
     return Partition(tuple(pieces), cores, core_of, bits, _unchecked(plan, chip))
+
+
+def _whole(plan: Plan, chip: Any) -> Partition:
+    """A chip of one core whose plan has placed every neuron and row already."""
+    packing, rows = packing_of(chip), chip.limits.axons_in_per_core
+    pieces, left = [], rows
+    hidden = [x for x in plan.layers if x.kind == "lif"]
+    for x in hidden:
+        made = [synapses_of(plan, plan.connections[k], chip) for k in x.incoming]
+        axons = min(left, sum(s.connection.n_pre for s in made))
+        left -= axons
+        pieces.append(
+            Piece(
+                layer=x.index,
+                first=0,
+                stop=x.size,
+                core=0,
+                axons_in=axons,
+                axons_out=x.size,
+                synapse_bits=round(sum(min(rows, s.connection.n_pre) for s in made) * x.size * packing.place),
+                state_bits=x.size * (chip.memory.state_bits_per_core // chip.limits.neurons_per_core),
+                trace_bits=0,
+                words=0,
+            )
+        )
+    core_of = {x.index: np.zeros(x.size, np.int64) for x in plan.layers if x.kind != "source"}
+    said = (
+        "a core of fixed hardware: rows and columns are those of its plan, outputs have memory of their own"
+    )
+    return Partition(tuple(pieces), 1, core_of, {}, (said, *_unchecked(plan, chip)))
 
 
 # ---------------------------------------------------------------- what a layer brings

@@ -15,6 +15,7 @@ from chipsim.errors import NetworkError, SettingError
 from chipsim.fixed import Format
 from chipsim.microcode.program import Note, Program
 from chipsim.network import Network
+from chipsim.plan.capture import offer
 from chipsim.plan.circuits import check_circuits, circuit_notes, fold_circuits, logit_shift
 from chipsim.plan.connections import bind_connection, fold_connection
 from chipsim.plan.core import fold_core
@@ -48,6 +49,7 @@ __all__ = [
     "Replay",
     "Update",
     "logit_shift",
+    "offered",
     "plan",
 ]
 
@@ -148,6 +150,12 @@ def plan(
         network=network,
         replay=replay,
     )
+
+
+def offered(network: Network, chip: object, rules: object, **options: object) -> Plan:
+    """`plan` of a Simulator, which hands its parts over first where somebody wants nothing else."""
+    offer(network, chip, rules, options)
+    return plan(network, chip, rules, **options)
 
 
 def _event_plan(network: Network, chip: object, rules: object, update: Update, seed: int, use: dict) -> Plan:

@@ -33,6 +33,6 @@ def capturing() -> Iterator[None]:
 
 
 def offer(network: Any, chip: Any, rules: Any, options: dict[str, Any]) -> None:
-    """Called by `Simulator` with everything it plans from; does nothing outside `capturing`."""
+    """Called with everything a Simulator plans from; does nothing outside `capturing`."""
     if _WANTED.get():
         raise Captured(network, chip, rules, options)

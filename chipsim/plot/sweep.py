@@ -1,4 +1,4 @@
-"""A sweep: mean score over two axes as a heat map, and along one axis as lines with intervals."""
+"""Many runs: means over two axes as a heat map, along one axis as lines with intervals; Pareto fronts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from chipsim.plot.style import COLOURS, MARKERS, axes_for, house
+from chipsim.plot.style import COLOURS, FAINT, MARKERS, axes_for, house
 
 Scores = Mapping[tuple[str, str], Mapping[str, Any]]
 
@@ -95,3 +95,23 @@ def _scale(places: Sequence[str]) -> list[float]:
         return [float(place) for place in places]
     except ValueError:
         return [float(k) for k in range(len(places))]
+
+
+@house
+def pareto(
+    points: Sequence[tuple[float, float, bool]], *, labels: tuple[str, str], ax: Axes | None = None
+) -> Figure:
+    """Trials in the plane of two objectives; those on the front joined, the others faint.
+
+    points  (first objective, second objective, on the front)
+    """
+    figure, ax = axes_for(ax)
+    other = [(y, x) for x, y, best in points if not best]
+    front = sorted((y, x) for x, y, best in points if best)
+    if other:
+        ax.scatter(*zip(*other, strict=True), color=FAINT, s=18, label="dominated")
+    ax.plot(*zip(*front, strict=True), color=COLOURS[0], marker="o", label="Pareto front")
+    ax.set(xlabel=labels[1], ylabel=labels[0])
+    ax.grid(True)
+    ax.legend(loc="best")
+    return figure

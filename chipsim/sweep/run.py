@@ -2,42 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from chipsim.cell import Cell, finished, settings_of
-from chipsim.errors import ChipsimError, RunError, SettingError, did_you_mean
+from chipsim.errors import ChipsimError, SettingError, did_you_mean
 from chipsim.experiment import choose_rule, default_chip, load_experiment
 from chipsim.plot import save
 from chipsim.plot.sweep import heat_map, lines
 from chipsim.progress import Progress
-from chipsim.run_folder import RunFolder, load_run
+from chipsim.run_folder import RunFolder
 from chipsim.sweep.cluster import client, results
 from chipsim.sweep.grid import Point, Request, points
 from chipsim.sweep.table import TIMES, means, row, store
 from chipsim.tables import markdown
 
 SCORES = ("accuracy.test", "accuracy.validation")  # what is drawn where --score does not say
-
-
-def open_sweep(request: Request, out: Path | None) -> RunFolder:
-    """The folder of a new sweep, or of the same one that did not reach its end.
-
-    Raises RunError for a folder of something else or of another grid.
-    """
-    asked = json.loads(json.dumps(request.plain()))
-    if out is None or not (out / "manifest.json").is_file():
-        return RunFolder.create(f"sweep-{Path(request.experiment).stem}", out, command="sweep", sweep=asked)
-    run = load_run(out, complete=False)
-    if run.manifest.get("command") != "sweep" or run.manifest.get("sweep") != asked:
-        raise RunError(
-            "the folder holds something else than this sweep",
-            where=str(out),
-            remedy="give the very command that made it, or a new folder",
-        )
-    return RunFolder.reopen(run, complete=True)
 
 
 def sweep(
