@@ -18,6 +18,12 @@ from chipsim.errors import SettingError, did_you_mean
 from chipsim.text_file import parse_toml, read_text
 
 
+class Preset(dict):
+    """Settings, and the file they are from."""
+
+    where: str | None = None
+
+
 def forms(experiment: Path) -> dict[str, dict[str, dict[str, Any]]]:
     """{rule: {form: settings}} of an experiment's file; empty where it has none."""
     path = experiment.with_suffix(".toml")
@@ -49,7 +55,7 @@ def family(experiment: Path, form: str) -> dict[tuple[str, str], dict[str, Any]]
     }
 
 
-def preset(experiment: Path, rule: str | None, form: str = "") -> dict[str, Any]:
+def preset(experiment: Path, rule: str | None, form: str = "") -> Preset:
     """Settings of a rule's form, `form` itself among them; {} where nothing is known of the rule.
 
     Without a rule there is no preset. Raises SettingError for a form that the rule does not have.
@@ -65,4 +71,6 @@ def preset(experiment: Path, rule: str | None, form: str = "") -> dict[str, Any]
             remedy=f"its forms: {listed}" if known else "leave form away: there is none of this rule",
         )
     none = {key: None for key, value in known.get(form, {}).items() if value == "none"}
-    return {"form": form, **known[form], **none} if known else {}
+    chosen = Preset({"form": form, **known[form], **none} if known else {})
+    chosen.where = str(experiment.with_suffix(".toml"))
+    return chosen

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 # From the ground up: a module imports from lines before its own, or from its own folder.
 ORDER = """
-    version errors addresses leash durable text_file plain_json array_file npz library hdf5
+    version errors addresses leash durable text_file plain_json npz array_file library hdf5
     fixed geometry noise chip microcode reckon neurons synapses network_maps circuits network plan
     third_factor mapping state_circuits state_core state_reckon state data reference_neurons reference_errors
     reference_contrast reference_maps reference_circuits reference_replay reference_core
