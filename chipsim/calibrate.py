@@ -17,6 +17,7 @@ from chipsim.data.events import Events
 from chipsim.errors import RunError
 from chipsim.plan import CircuitPlan, LayerPlan
 from chipsim.plan.circuits import TARGET_FRAC
+from chipsim.plan.lava import WEIGHT_SHIFT
 from chipsim.simulator import Simulator
 
 # by kind of error: units of the exponent for the first three and contrast, of the target for the others
@@ -45,18 +46,19 @@ def calibrate_thresholds(sim: Simulator, events: Events, target: float) -> dict[
         if layer.kind != "lif" or not layer.incoming:
             continue
         name = f"l{index}_thr"
-        lo, hi = 1, layer.v_fmt.hi
+        unit = 1 << WEIGHT_SHIFT if layer.arithmetic == "lava" else 1  # what a threshold is a multiple of
+        lo, hi = 1, layer.v_fmt.hi // unit
         while lo < hi:
             middle = (lo + hi) // 2
-            sim.state[name][:] = middle
+            sim.state[name][:] = middle * unit
             counts = sim.evaluate(events)[0]["counts"][layer.name]
             if counts.mean() > target:
                 lo = middle + 1
             else:
                 hi = middle
-        sim.state[name][:] = max(1, lo)
+        sim.state[name][:] = max(1, lo) * unit
         if not sim.evaluate(events)[0]["counts"][layer.name].any():
-            sim.state[name][:] = max(1, lo - 1)
+            sim.state[name][:] = max(1, lo - 1) * unit
         if not sim.evaluate(events)[0]["counts"][layer.name].any():
             raise RunError(
                 "no threshold makes this layer fire on the training samples",

@@ -24,6 +24,7 @@ from chipsim.library import find
 from chipsim.presets import preset
 from chipsim.run_folder import file_sha256, load_run, to_json
 from chipsim.settings import make_settings, parse_assignment
+from chipsim.version import __version__
 
 LONGEST = 120  # characters of a folder's name
 
@@ -69,8 +70,8 @@ def perform_cell(
     given = ["--data", str(data)] if data else []
     if begun(cell, folder):
         done = _child(["resume", str(folder), *given, "--json"], started)
-        if done.returncode == 0:
-            return finished(cell, folder) or _reason(done)
+        found = finished(cell, folder) if done.returncode == 0 else None
+        return found or _reason(done)
     if folder.parent.name == "cells":  # what cannot go on begins anew
         shutil.rmtree(folder, ignore_errors=True)
     done = _child([*cell.arguments(), *given, "--json", "--out", str(folder)], started)
@@ -80,12 +81,12 @@ def perform_cell(
 
 
 def finished(cell: Cell, folder: Path) -> dict[str, Any] | None:
-    """The result of a finished cell whose rule, chip and experiment files, and whose settings (presets
-    may have changed), are still the same."""
+    """The result of a finished cell whose version, rule, chip and experiment files, and whose settings
+    (presets may have changed), are still the same."""
     try:
         run = load_run(folder)
         return run.json("result.json") if _same(cell, run.manifest) else None
-    except (ChipsimError, KeyError, ValueError, OSError):
+    except (ChipsimError, KeyError, TypeError, ValueError, OSError):
         return None
 
 
@@ -94,14 +95,15 @@ def begun(cell: Cell, folder: Path) -> bool:
     try:
         run = load_run(folder, complete=False)
         return run.status != "complete" and _same(cell, run.manifest)
-    except (ChipsimError, KeyError, ValueError):
+    except (ChipsimError, KeyError, TypeError, ValueError):
         return False
 
 
 def _same(cell: Cell, manifest: dict[str, Any]) -> bool:
     files = {"experiment": cell.experiment, "chip": cell.chip, "rule": cell.rule}
     now = {kind: file_sha256(find(kind, name)) for kind, name in files.items() if name}
-    return manifest["sources"] == now and manifest["settings"] == settings_of(cell)
+    same = manifest["sources"] == now and manifest["settings"] == settings_of(cell)
+    return same and manifest["versions"]["chipsim"] == __version__ and manifest["seed"] == cell.seed
 
 
 def settings_of(cell: Cell) -> dict[str, Any]:

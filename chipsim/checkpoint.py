@@ -4,7 +4,7 @@ A run is a script that gives the same results whenever it is run; only its long 
 (the training of one network), are worth keeping. `chipsim resume` runs the script again: each stage
 takes up its last checkpoint, a finished one is skipped, the rest is computed again.
 
-checkpoints/STAGE/00000003.arrays   all arrays of `Simulator.snapshot`: weights, registers, spikes in
+checkpoints/STAGE/00000003.arrays   all arrays of `Simulator.arrays`: weights, registers, spikes in
                                     flight, counters, the step that numbers the random draws
 checkpoints/STAGE/00000003.json     written last: cursor, declaration and sha256 of the arrays, which
                                     run it belongs to, and the sha256 of all this
@@ -199,7 +199,7 @@ class Stage:
             folder.mkdir(parents=True, exist_ok=True)
         self._number += 1
         name = folder / f"{self._number:08}"
-        arrays = sim.snapshot()
+        arrays = sim.arrays()
         sha256 = write(name.with_suffix(".arrays"), lambda file: write_arrays(file, arrays))
         body = {
             "format": FORMAT,

@@ -55,6 +55,7 @@ class Context:
     noise: str | None = None
     threads: int | None = None
     checkpoints: Checkpoints = field(default_factory=off)
+    instead: Callable[[Any, Any], dict[str, Any]] | None = None  # of scoring a stored network: (sim, parts)
 
 
 @dataclass(frozen=True)

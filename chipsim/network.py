@@ -30,6 +30,8 @@ class Layer:
     leak         'multiply' (v * k) or 'subtract' (|v| reduced by `leak_step`)
     homeostasis  (up, target): after each learned sample threshold += up * (spikes - target)
     payload_bits sources only: 1 for plain spikes, up to 8 for graded ones
+    reset_every  (n, offset): u and v are 0 at the begin of every n-th step of a sample or continuous run,
+                 those with step % n == offset % n (chips whose neuron arithmetic is "lava")
     shape        (h, w, channels) of a map: neuron (y * w + x) * channels + channel; None for a plain row
     pool, below  pool layers only: the windows, and the layer they look at
     """
@@ -50,6 +52,7 @@ class Layer:
     leak_step: float = 0.0
     reset_current: bool = False
     homeostasis: tuple[float, float] | None = None
+    reset_every: tuple[int, int] | None = None
     shape: Shape | None = None
     pool: Pool | None = None
     below: int = -1
@@ -62,6 +65,7 @@ class Connection:
     weights     float[n_pre, n_post] (dense), float[n_synapses] (sparse: indptr, targets), or None
     spread      drawn weights are uniform in +-spread (default sqrt(3 / fan_in) * gain)
     sparse      (indptr int64[n_pre+1], targets int32[n_synapses] ascending in each row)
+    weight_exp  what a step delivers is times 2**weight_exp, floored below 0 (neuron arithmetic "lava")
     delay       steps, >= 0; delays: uint8[n_synapses or n_pre, n_post], only without a rule
     w_range     weights of b bits span -w_range..w_range (default 1.0); `weight.bits` changes the LSB
     w_min/w_max limits of every write, real (default: the format's)
@@ -83,7 +87,8 @@ class Connection:
     w_range: float = 1.0
     w_min: float | None = None
     w_max: float | None = None
-    settings: dict = field(default_factory=dict, compare=False)  # rule parameters and formats
+    weight_exp: int = 0
+    settings: dict = field(default_factory=dict, compare=False)  # rule parameters, formats, engine
     purpose: str = "inference"  # inference | error (readouts) | feedback (never delivered)
     conv: Conv | None = None
 

@@ -33,6 +33,7 @@ OP_CIRCUIT_SIGNAL = OP_NEURON_U + 17  # rounding of a third factor
 OP_ENCODER = OP_NEURON_U + 32  # encoders: rate, phase
 OP_INIT_WEIGHT = OP_NEURON_U + 48  # initial weights
 OP_SPLIT = OP_NEURON_U + 49  # data split, order of presentation
+OP_STREAMS = OP_NEURON_U + 50  # seed of a connection's streams (engines with streams of their own)
 
 LFSR_TAPS = 0x80200003  # x^32 + x^22 + x^2 + x + 1, Galois form
 

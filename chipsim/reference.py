@@ -354,6 +354,9 @@ def reset(plan: Plan, state: State, learn: bool) -> None:
     if not learn:
         return
     for c in plan.connections:
+        if c.program and c.program.traces is not None:
+            state[f"c{c.index}_tx"][...] = 0
+            state[f"c{c.index}_ty"][...] = 0
         for r in c.program.registers if c.program else ():
             stored = r.owner in ("pre", "post") or r.per_context
             if stored and not (r.temp or r.keep or r.is_weight):

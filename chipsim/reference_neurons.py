@@ -8,6 +8,7 @@ from chipsim.fixed import limit, shift_round
 from chipsim.microcode.reach import Wiring, active_axons
 from chipsim.noise import OP_NEURON_U, OP_NEURON_V, draw_key, top_bits, word_one
 from chipsim.plan import DECAY_FRAC, ConnectionPlan, LayerPlan, Plan
+from chipsim.reference_lava import deliver_floored, lava_neuron
 from chipsim.state import CONNECTION_COUNTS, LAYER_COUNTS, State
 
 ONE = 1 << DECAY_FRAC
@@ -47,6 +48,9 @@ def deliver(plan: Plan, c: ConnectionPlan, state: State, wiring: Wiring, ts: int
     synapse with a delay of its own delivers that many steps later.
     """
     accumulator = state[f"l{c.post}_acc"]
+    if c.shift < 0:
+        deliver_floored(plan, c, state, wiring, ts)
+        return
     ring = accumulator.shape[0]
     weights = state[f"c{c.index}_w"].reshape(-1)
     delays = state[f"c{c.index}_delay"].reshape(-1) if c.synapse_delays else None
@@ -112,6 +116,8 @@ def _neuron(
 ) -> bool:
     """One neuron's step: u, then v, compare, reset. Returns whether it fired."""
     p, stat = f"l{layer.index}_", state[f"l{layer.index}_stat"]
+    if layer.arithmetic == "lava":
+        return lava_neuron(layer, state, b, i, ts)
     u = int(state[p + "u"][b, i]) if layer.k_u is not None else 0
     v = int(state[p + "v"][b, i])
     refractory = int(state[p + "refr"][b, i]) if layer.refractory else 0

@@ -335,7 +335,11 @@ class Simulator:
 
     def snapshot(self) -> dict[str, np.ndarray]:
         """Copies of all arrays; `restore` continues from them bit for bit."""
-        return {"ts": np.array([self._ts]), **{k: v.copy() for k, v in self.state.items()}}
+        return {name: array.copy() for name, array in self.arrays().items()}
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The arrays that a snapshot copies, themselves: only to be written away at once."""
+        return {"ts": np.array([self._ts]), **self.state}
 
     def restore(self, snapshot: Mapping[str, np.ndarray]) -> None:
         """Take a snapshot of the same plan. Raises DataError where arrays differ."""

@@ -62,6 +62,7 @@ class StackSettings(ExperimentSettings):
     circuit: str | None = Field(None, description="third factor; default: the rule's own")
     classifier: str = Field("integrator", pattern="^(integrator|lif|charge)$")
     classifier_tau_ms: float | None = Field(None, gt=0)
+    output_rule: str | None = Field(None, description="of trained outputs; default: delta")
     published: str = Field("delta", description="register that carries the signal downwards")
     hold: bool = Field(False, description="a replay uses the sample's final error in every step")
     readout_tau_ms: float | None = Field(None, gt=0, description="none: no leak")

@@ -6,6 +6,7 @@ l<l>_v, l<l>_u     int32[B, n]     membrane after reset, current (u only with a 
 l<l>_vc            int32[B, n]     membrane as compared, before reset: `neuron.v`
 l<l>_refr          int16[B, n]     refractory steps left (only with a refractory period)
 l<l>_thr, _bias    int32[n]        thresholds and biases (homeostasis and calibration write them)
+l<l>_ku, _kv       int32[n]        decay factors * 4096 of neuron arithmetic "lava" (else in the plan)
 l<l>_acc           int32|int64[ring, B, n]  input of a step, frac acc_frac; slot step % ring
 l<l>_fired         uint8[B, n]     `post.spike` of the last completed phase 5
 l<l>_hist          int32[history, B, n]  spiking neurons of a step, ascending; slot step % history
@@ -24,6 +25,8 @@ c<c>_params        int64[n_params] present raw values of the rule's parameters
 c<c>_ptr, _tgt     int64[n_pre + 1], index[n_synapses]: rows by pre (sparse)
 c<c>_cptr, _cpre, _crank  int64[n_post + 1], index[n_synapses], index[n_synapses]: columns by post;
                    the synapse is number ptr[pre] + rank
+c<c>_tx, _ty       int16[1, n_pre], int16[1, n_post]  step of the present learning epoch in which an axon or
+                   neuron spiked last, 0 for none (engines with streams)
 c<c>_delay         uint8, like w (one delay per synapse)
 c<c>_lines         int64[n_lines + n_variables, 7]  counters in the order of program.COUNTS; a row per
                    line, then one per synaptic variable that products write
@@ -156,6 +159,9 @@ def _layer_arrays(state: State, layer: LayerPlan, plan: Plan) -> None:
         state[p + "refr"] = np.zeros((b, n), np.int16)
     state[p + "thr"] = np.full(n, layer.threshold, np.int32)
     state[p + "bias"] = np.full(n, layer.bias, np.int32)
+    if layer.arithmetic == "lava":
+        state[p + "ku"] = np.full(n, layer.k_u or 0, np.int32)
+        state[p + "kv"] = np.full(n, layer.k_v, np.int32)
     state[p + "acc"] = np.zeros((layer.ring, b, n), np.int64 if layer.acc_wide else np.int32)
 
 
@@ -176,6 +182,9 @@ def _connection_arrays(state: State, c: ConnectionPlan, plan: Plan) -> None:
     for r in c.program.registers:
         if not r.is_weight:
             state[p + ("t_" if r.temp else "r_") + r.name] = register_array(r, c, plan.contexts, shape)
+    if c.program.traces is not None:
+        state[p + "tx"] = np.zeros((1, c.n_pre), np.int16)
+        state[p + "ty"] = np.zeros((1, c.n_post), np.int16)
     state[p + "params"] = np.array([x.raw for x in c.program.params], np.int64)
     lines = len(c.program.lines) + len(c.program.variables)
     state[p + "lines"] = np.zeros((max(1, lines), len(COUNTS)), np.int64)
@@ -221,7 +230,8 @@ def initial_weights(c: ConnectionPlan, given: np.ndarray | None, shape: tuple, s
         scaled = np.abs(np.asarray(given, np.float64)) * 2.0**c.weight.frac
         raw = np.sign(given) * np.floor(scaled + 0.5)
         _check_range(c, raw)
-    return np.clip(raw, c.w_lo, c.w_hi).astype(storage(c.weight)).reshape(shape)
+    raw = np.clip(raw, c.w_lo, c.w_hi).astype(storage(c.weight)).reshape(shape)
+    return raw & ~1 if c.even else raw
 
 
 def _check_range(c: ConnectionPlan, raw: np.ndarray) -> None:

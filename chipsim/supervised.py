@@ -28,11 +28,11 @@ from chipsim.ledger import (
     check_memory,
     counters,
     neurobench,
-    per_sample,
     summary,
     surrogate_shares,
 )
 from chipsim.microcode.lower import lowering_table
+from chipsim.outcome import sample_costs
 from chipsim.report.text import text_report
 from chipsim.simulator import Simulator
 from chipsim.stacks import Choice, StackSettings, calibrate, first, for_samples, voters
@@ -124,6 +124,8 @@ def evaluate_stored(context: Context, parts: Parts) -> dict[str, Any]:
     losses = restore_weights(sim, context.start)
     for line in losses:
         context.progress.line(line)
+    if context.instead is not None:
+        return context.instead(sim, parts)
     outputs, counted = evaluate(sim, parts.test, context.threads or 1)
     state = {**sim.state, **counted}
     score = {"test": accuracy(sim, outputs, parts.test.labels, voters(sim))}
@@ -190,7 +192,7 @@ def _result(context, sim, scored, controls, few, parts) -> dict[str, Any]:
         "digest": sim.digest(),
         "counters": counters(sim.plan, sim.state),
         "energy": _energy(made),
-        "per_sample": per_sample(made, context.settings.epochs * len(parts.train), len(parts.test)),
+        **sample_costs(made, context.settings.epochs * len(parts.train), len(parts.test)),
         "summary": made,
         "report": text_report(made),
     }

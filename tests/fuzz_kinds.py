@@ -10,14 +10,14 @@ import os
 import random
 import signal
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from fuzz_mutate import Files
 
 HERE = Path(__file__).resolve().parent
-CORPUS = HERE / "fuzz_corpus"
+CORPUS = HERE / "corpus"
 
 
 class Missing(Exception):
@@ -129,11 +129,15 @@ def _models() -> dict[str, type]:
 
 
 def settings(made: Path) -> Target:
-    """--set texts, a line each, for the experiment named in the first line."""
+    """--set texts, a line each, for the experiment named in the first line; and --grid, --over, --checkpoint."""
+    from chipsim.checkpoint import Interval
+    from chipsim.errors import ChipsimError
+    from chipsim.search.space import parse_choices
     from chipsim.settings import describe, make_settings
+    from chipsim.sweep.grid import parse_grid
 
     models = _models()
-    seeds = []
+    seeds = [{"x.set": path.read_bytes()} for path in sorted((CORPUS / "settings").iterdir())]
     for name, model in models.items():
         lines = [f"{key}={default}" for key, _, default, _ in describe(model) if default != "required"]
         seeds += [
@@ -142,14 +146,24 @@ def settings(made: Path) -> Target:
 
     def read(place: Path, files: Files) -> None:
         first, *lines = files.get("x.set", b"").decode("utf-8", "replace").split("\n")
-        model = models.get(first, models["digits"])
-        if place.name.startswith("warm"):
-            return
+        model = models.get(first)
+        if model is None:
+            _all(ChipsimError, (Interval.parse, parse_grid, parse_choices), lines)
         for line in lines:
-            make_settings(model, [line])
-        make_settings(model, lines)
+            make_settings(model or models["digits"], [line])
+        make_settings(model or models["digits"], lines)
 
     return Target(seeds, read)
+
+
+def _all(refusal: type[Exception], readers: Sequence[Callable], lines: list[str]) -> None:
+    """Every line through every reader, whatever the ones before said."""
+    for number, reader in enumerate(readers):
+        for line in lines:
+            try:
+                reader([line] if number else line)
+            except refusal:
+                continue
 
 
 def preset(made: Path) -> Target:

@@ -122,13 +122,13 @@ def checkpoint(made: Path) -> fuzz_kinds.Target:
     for number in (1, 2):
         sim.state["c0_w"][...] = number
         stage.reached(sim, 1, epoch=number, at=[number, 2])
-        kept.append(({name: a.copy() for name, a in sim.snapshot().items()}, dict(stage.cursor), False))
+        kept.append(({name: a.copy() for name, a in sim.arrays().items()}, dict(stage.cursor), False))
     target = _simulator()
 
     def read(place: Path, files: Files) -> None:
         stage = Checkpoints(place, Interval(samples=1), 2, "run").stage("train fold 1")
         if stage.restore(target):
-            now = target.snapshot()
+            now = target.arrays()
             known = [
                 cursor == stage.cursor and stage.finished == finished and _equal(arrays, now)
                 for arrays, cursor, finished in kept
@@ -161,7 +161,7 @@ def capsule(made: Path) -> fuzz_kinds.Target:
     (made / "opened").mkdir()
     unpack(made / "x.capsule", made / "opened")
     original = load_run(made / "opened" / "run")
-    golden = (fuzz_kinds.HERE / "golden" / "python310_numpy126.capsule").read_bytes()
+    golden = (fuzz_kinds.CORPUS / "capsule" / "python310_numpy126.capsule").read_bytes()
     model = load_experiment("digits").settings
 
     def read(place: Path, files: Files) -> None:

@@ -1,4 +1,4 @@
-"""Makes the binary part of tests/fuzz_corpus: small files of every kind that chipsim reads.
+"""Makes the binary part of tests/corpus: small files of every kind that chipsim reads.
 
     python tests/fuzz_seeds.py
 
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-CORPUS = Path(__file__).resolve().parent / "fuzz_corpus"
+CORPUS = Path(__file__).resolve().parent / "corpus"
 INFO = (
     '<dv version="2.0"><node name="outInfo" path="/outInfo/"><node name="0" path="/outInfo/0/">'
     '<attr key="compression" type="string">NONE</attr>'

@@ -74,7 +74,7 @@ def finished(folder: Path) -> int:
     return len(list(folder.glob("s/cells/*/result.json")))
 
 
-def wait_for(condition, child: subprocess.Popen | None = None, seconds: float = 250) -> None:
+def wait_for(condition, child: subprocess.Popen | None = None, seconds: float = 1500) -> None:
     """Until it holds, or the child has ended; AssertionError after so many seconds."""
     limit = time.monotonic() + seconds
     while not condition():

@@ -18,7 +18,7 @@ from chipsim.npz import read_npz
 from chipsim.plain_json import sealed
 from chipsim.run_folder import RunFolder, load_run
 
-GOLDEN = Path(__file__).parent / "golden" / "python310_numpy126.capsule"
+GOLDEN = Path(__file__).parent / "corpus" / "capsule" / "python310_numpy126.capsule"
 SMALL = ("hidden=16", "steps=4", "epochs=1", "controls=false", "twin=false")
 OWN = '''"""One number. For tests."""
 

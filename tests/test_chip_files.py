@@ -15,6 +15,7 @@ SHIPPED = (
     "ideal",
     "loihi1",
     "loihi2",
+    "loihi2_lava",
     "brainscales2",
     "morphic",
     "spinnaker1",

@@ -1,5 +1,6 @@
 """Networks on cores: packing as published, limits that hold, traffic, step times, golden energies."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -418,3 +419,31 @@ def test_odin_at_two_rates_of_synaptic_operations(clock, rate, microwatts):
     assert [line.what for line in report.static] == ["leakage", "clock"]
     assert fit(sim.plan, chip)["cores"] == 1
     assert fit(sim.plan, chip)["resources"][3]["used"] == 256 * 256 * 4
+
+
+def test_fit_of_an_experiment_before_anything_runs(capsys, tmp_path, monkeypatch):
+    from chipsim.cli.fit import fit as command
+
+    monkeypatch.chdir(tmp_path)
+    command("digits", json=True)
+    made = json.loads(capsys.readouterr().out)
+    assert (made["experiment"], made["chip"], made["rule"], made["fits"]) == (
+        "digits",
+        "loihi2",
+        "decolle",
+        True,
+    )
+    assert made["axon_bits"]["pixels->hidden1"] == 2304  # dense, 256 targets of 8 bits
+    assert made["rule_refused"] is None and list(tmp_path.iterdir()) == []
+
+
+def test_a_refused_rule_is_named_and_the_network_mapped_without_it(capsys):
+    import typer
+
+    from chipsim.cli.fit import fit as command
+
+    with pytest.raises(typer.Exit):
+        command("digits", chip="truenorth", sets=["weight.bits=4"])
+    said = capsys.readouterr().out
+    assert "the rule is refused: chip truenorth runs no rule: it has no learning engine" in said
+    assert "does not fit" in said and "1024 input axon slots; a core has 256" in said

@@ -148,6 +148,7 @@ def test_a_resumed_sweep_is_told_how(chipsim, here_with_cells):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("separate", [False, True])
 def test_a_lost_worker_and_a_lost_client_lose_nothing(here_with_cells, separate):
     """Small; `python tests/sweep_trials.py` does it with 40 cells."""

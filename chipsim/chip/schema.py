@@ -88,6 +88,8 @@ class Neuron(_Table):
     guard_bits  fraction bits of u and v below the LSB of an 8-bit weight
     u_decay_offset  added by the chip to the decay of u: k_u is at most 1 - offset * 2**-decay_bits
     compare     "gt": spike where v > threshold; "ge": v >= threshold
+    arithmetic  "plain": definition 1; "lava": the integer LIF of Lava's CPU models (left out: plain), whose
+                threshold is a multiple of 2**guard_bits below the LSB of a weight
     """
 
     u_bits: Width
@@ -104,6 +106,7 @@ class Neuron(_Table):
     bias_bits: Unlimited
     refractory_max: Unlimited
     programmable: bool
+    arithmetic: Literal["plain", "lava"] = "plain"
 
 
 class RegisterBank(_Table):
@@ -140,6 +143,17 @@ class Registers(_Table):
     temp: RegisterBank
 
 
+class Streams(_Table):
+    """Random streams of numpy's PCG64 that a connection's axons, neurons and synapses share: offsets to
+    the connection's seed for the decay and the impulse of traces, and the one seed of all writes."""
+
+    pre_decay: Count
+    pre_impulse: Count
+    post_decay: Count
+    post_impulse: Count
+    write_seed: Count
+
+
 class Products(_Table):
     """Arithmetic of a sum-of-products engine: z += sum of mantissa * 2**exponent * factors.
 
@@ -147,6 +161,8 @@ class Products(_Table):
     accumulator_frac  the synaptic variable is shifted left by it before the sum
     product_rounding  of the right shift max(0, sum of W + mantissa bits - (accumulator_bits - 1))
     accumulator_min   smallest sum kept (largest is 2**(accumulator_bits - 1) - 1)
+    streams           traces live in the synapses and move once per learning epoch, all draws come from
+                      these streams (left out: traces are registers, draws come from chipsim's noise)
     """
 
     accumulator_bits: Width
@@ -168,6 +184,7 @@ class Products(_Table):
     epoch_default: Annotated[int, Field(ge=1)]
     products_max: Unlimited
     factors_max: Unlimited
+    streams: Streams | None = None
 
 
 class Learning(_Table):

@@ -19,6 +19,7 @@ from chipsim.cli import (
     conformance,
     data,
     fit,
+    lava,
     report,
     resume,
     rule,
@@ -35,7 +36,6 @@ app = typer.Typer(
     help="On-chip learning under a chip's integer constraints: simulated exactly, counted and priced.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
 )
 app.command("run")(run.run)
 app.command("sweep")(sweep.sweep)
@@ -53,13 +53,17 @@ app.add_typer(shelf.new, name="new")
 app.add_typer(rule.app, name="rule")
 app.add_typer(chip.app, name="chip")
 app.add_typer(data.app, name="data")
+app.add_typer(lava.export, name="export")
+app.add_typer(lava.app, name="lava")
+rule.app.command("lava")(lava.rule_lava)
+rule.app.command("from-lava")(lava.from_lava)
 
 
 def main() -> None:
     """Entry point of `chipsim` and of `python -m chipsim`."""
     leash.hold()
     try:
-        app()
+        app(prog_name="chipsim")
     except ChipsimError as error:
         _fail(f"error: {error.text()}", 2)
     except KeyboardInterrupt:

@@ -8,10 +8,11 @@ from typing import Annotated
 
 import typer
 
-from chipsim.errors import SettingError
+from chipsim.cli.complete import names_of
+from chipsim.cli.page import give
 
 app = typer.Typer(help="Chips: hw_models/*.toml.", no_args_is_help=True)
-Name = Annotated[str, typer.Argument(help="A chip's name or ./mine.toml.")]
+Name = Annotated[str, typer.Argument(help="A chip's name or ./mine.toml.", autocompletion=names_of("chip"))]
 
 
 @app.callback()
@@ -39,16 +40,7 @@ def page(
 
     for name in entries("chip") if chip == "all" else [chip]:
         loaded = load_chip(name)
-        text = markdown_page(loaded)
-        if out is None:
-            print(text, end="")
-            continue
-        try:
-            (out / f"{loaded.name}.md").write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise SettingError(
-                f"--out {out}: {error.strerror}", remedy="give a folder that exists and can be written to"
-            ) from None
+        give(loaded.name, markdown_page(loaded), out)
 
 
 @app.command()

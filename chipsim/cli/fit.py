@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-import io
-import tempfile
-from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
 import typer
 
-from chipsim.cli.run import Chip, Data, Fit, FitOption, Json, Rule, Seed, Sets, data_folder
-from chipsim.errors import LimitError, RuleError, SettingError
-
-if TYPE_CHECKING:
-    from chipsim.experiment import Experiment
-    from chipsim.plan import Plan
+from chipsim.cli.run import Chip, Data, Fit, FitOption, Json, Name, Rule, Seed, Sets, data_folder
 
 
 def fit(
-    experiment: Annotated[str, typer.Argument(help="A name from `chipsim list`, or ./mine.py.")],
+    experiment: Name,
     chip: Chip = None,
     rule: Rule = None,
     sets: Sets = None,
@@ -32,6 +21,7 @@ def fit(
     from chipsim.chip import load_chip
     from chipsim.experiment import choose_rule, default_chip, load_experiment
     from chipsim.mapping.fit import fit as fit_of
+    from chipsim.planned import planned
     from chipsim.presets import preset
     from chipsim.report.fit import fit_text
     from chipsim.run_folder import to_json
@@ -55,54 +45,3 @@ def fit(
     print(to_json(made) if json else fit_text(made), end="\n" if json else "")
     if not made["fits"]:
         raise typer.Exit(1)
-
-
-def planned(loaded: Experiment, options: dict[str, Any], chip: Any) -> tuple[Plan, str | None]:
-    """The plan of the first network that an experiment makes, and why its rule was refused (or None).
-
-    A rule that the chip refuses is left out, with every third factor: what remains can be mapped.
-    """
-    from chipsim.plan import Update, plan
-
-    found = _captured(loaded, options)
-    wishes = dict(found.options)
-    update = wishes.pop("update", None)
-    wishes["update"] = Update.parse(update) if isinstance(update, str) else update
-    try:
-        return plan(found.network, chip, found.rules, limits=False, **wishes), None
-    except (LimitError, RuleError) as error:
-        network = found.network
-        if not any(c.rule for c in network.connections):
-            raise
-        why = " ".join(error.message.split())
-        network.connections = [replace(c, rule=None, settings={}) for c in network.connections]
-        network.circuits = []
-        return plan(network, chip, found.rules, limits=False, seed=wishes.get("seed", 0)), why
-
-
-def _captured(loaded: Experiment, options: dict[str, Any]) -> Any:
-    """Run the experiment up to its first Simulator, in a folder that is thrown away."""
-    from chipsim.experiment import Context
-    from chipsim.library import find
-    from chipsim.plan.capture import Captured, capturing
-    from chipsim.progress import Progress
-    from chipsim.run_folder import RunFolder
-
-    paths = {kind: find(kind, options[kind]) if options[kind] else None for kind in ("chip", "rule")}
-    with tempfile.TemporaryDirectory() as place:
-        folder = RunFolder.create("fit", Path(place) / "fit", experiment=loaded.name)
-        context = Context(
-            **options,
-            chip_path=paths["chip"],
-            rule_path=paths["rule"],
-            out=folder,
-            progress=Progress(io.StringIO(), live=False),
-        )
-        try:
-            with capturing():
-                loaded.run(context)
-        except Captured as found:
-            return found
-    raise SettingError(
-        f"experiment '{loaded.name}' makes no network", where=str(loaded.path), remedy="choose another one"
-    )

@@ -1,11 +1,14 @@
-"""`chipsim rule check|show|step|error`: a rule on a chip before anything runs."""
+"""`chipsim rule check|show|step|error|page`: a rule on a chip before anything runs."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from chipsim.cli.complete import names_of
+from chipsim.cli.page import give
 from chipsim.cli.run import ENGINES, Engine, Fit, FitOption, Strict, check_choice
 
 if TYPE_CHECKING:
@@ -16,8 +19,10 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="Rules: check them, list their micro-ops, step through one synapse.", no_args_is_help=True
 )
-Name = Annotated[str, typer.Argument(help="A rule's name or ./mine.rule.")]
-OnChip = Annotated[str, typer.Option("--chip", help="A chip's name or ./mine.toml.")]
+Name = Annotated[str, typer.Argument(help="A rule's name or ./mine.rule.", autocompletion=names_of("rule"))]
+OnChip = Annotated[
+    str, typer.Option("--chip", help="A chip's name or ./mine.toml.", autocompletion=names_of("chip"))
+]
 
 
 @app.command()
@@ -91,6 +96,22 @@ def error(
         print(text)
     if not held:
         raise typer.Exit(1)
+
+
+@app.command()
+def page(
+    name: Annotated[str, typer.Argument(help="A rule's name, ./mine.rule, or all.")],
+    out: Annotated[Path | None, typer.Option(help="Write NAME.md into this folder instead.")] = None,
+) -> None:
+    """The rule's page in Markdown, made from its file: registers, micro-ops, verdict on every chip."""
+    from chipsim.chip import load_chip
+    from chipsim.library import entries
+    from chipsim.microcode.markdown import rule_page
+    from chipsim.microcode.syntax import load_rule
+
+    chips = [load_chip(chip) for chip in ("ideal", *(c for c in entries("chip") if c != "ideal"))]
+    for program in (load_rule(x) for x in (entries("rule") if name == "all" else [name])):
+        give(program.name, rule_page(program, chips), out)
 
 
 def _bound(name: str, chip_name: str, engine: str | None, fit: Fit, strict: bool) -> tuple[BoundProgram, Use]:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from chipsim.cli.complete import names_of
 from chipsim.cli.perform import perform
 from chipsim.errors import DataError, SettingError, did_you_mean
 
@@ -24,8 +25,20 @@ class Fit(str, Enum):
     narrow = "narrow"
 
 
-Chip = Annotated[str | None, typer.Option(help="A chip's name or ./mine.toml.")]
-Rule = Annotated[str | None, typer.Option(help="A rule's name or ./mine.rule.")]
+Chip = Annotated[
+    str | None, typer.Option(help="A chip's name or ./mine.toml.", autocompletion=names_of("chip"))
+]
+Rule = Annotated[
+    str | None, typer.Option(help="A rule's name or ./mine.rule.", autocompletion=names_of("rule"))
+]
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="EXPERIMENT",
+        help="A name from `chipsim list`, or ./mine.py.",
+        autocompletion=names_of("experiment"),
+    ),
+]
 Sets = Annotated[
     list[str] | None,
     typer.Option(
@@ -49,7 +62,7 @@ Threads = Annotated[int | None, typer.Option(min=1, help="Threads; results do no
 
 
 def run(
-    experiment: Annotated[str, typer.Argument(help="A name from `chipsim list`, or ./mine.py.")],
+    experiment: Name,
     chip: Chip = None,
     rule: Rule = None,
     sets: Sets = None,

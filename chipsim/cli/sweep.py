@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from chipsim.cli.run import Chip, Data, Out, Rule, Seed, Sets, data_folder
+from chipsim.cli.run import Chip, Data, Name, Out, Rule, Seed, Sets, data_folder
 
 Grid = Annotated[
     list[str] | None,
@@ -18,7 +18,7 @@ Grid = Annotated[
 
 
 def sweep(
-    experiment: Annotated[str, typer.Argument(help="A name from `chipsim list`, or ./mine.py.")],
+    experiment: Name,
     grid: Grid = None,
     seeds: Annotated[int, typer.Option(min=1, max=10_000, help="Runs of each point.")] = 1,
     seed: Seed = 1,

@@ -21,15 +21,18 @@ import numpy as np
 
 from chipsim.compile.conv_driver import conv_arrays
 from chipsim.compile.driver import HEADER, SCRATCH, Driver, advance_source
+from chipsim.compile.epoch_driver import epoch_scratch
 from chipsim.compile.fire import fire_function
 from chipsim.compile.product_nest import product_function, product_scratch
 from chipsim.compile.sections import Functions, parts, section_function
 from chipsim.compile.third import circuit_scratch
 from chipsim.errors import RunError
-from chipsim.plan import Plan
+from chipsim.plan import ConnectionPlan, Plan
 
 HERE = Path(__file__).parent
-OWN = tuple(f"{x}_kernels.py" for x in ("circuit", "contrast", "conv", "conv_learn", "conv_back", "twin"))
+OWN = tuple(
+    f"{x}_kernels.py" for x in ("circuit", "contrast", "conv", "conv_learn", "conv_back", "epoch", "twin")
+)
 OWN += ("kernels.py", "lanes.py")
 
 
@@ -104,6 +107,8 @@ def make_scratch(plan: Plan, twin: bool = False) -> dict[str, np.ndarray]:
         for name, array in circuit_scratch(k, plan.layers[k.layer].size).items():
             out[f"x_k{k.index}_{name}"] = array
     for c in plan.connections:
+        if c.shift < 0:
+            out |= _floored_arrays(plan, c)
         if c.program is None:
             continue
         whole = _synapses(plan, c.index) if c.noise == "lfsr" else 0
@@ -127,9 +132,20 @@ def make_scratch(plan: Plan, twin: bool = False) -> dict[str, np.ndarray]:
             out[f"x_c{c.index}_{name}"] = np.zeros(size, dtype)
         for name, array in product_scratch(c, _synapses(plan, c.index)).items():
             out[f"x_c{c.index}_{name}"] = array
+        for name, array in epoch_scratch(c).items():
+            out[f"x_c{c.index}_{name}"] = array
         out[f"x_c{c.index}_size"] = np.array([c.index, c.n_pre, c.n_post], np.int64)
         out[f"x_c{c.index}_hit"] = np.zeros(b, np.int32)
     return out
+
+
+def _floored_arrays(plan: Plan, c: ConnectionPlan) -> dict[str, np.ndarray]:
+    """What one step adds to each slot of the ring before it is floored; the delay of every synapse."""
+    ring = plan.layers[c.post].ring
+    part = {f"x_c{c.index}_part": np.zeros((ring, 1, c.n_post), np.int64)}
+    later = 1 if plan.phases.index("fire") < plan.phases.index("deliver") else 0
+    shape = _synapses(plan, c.index) if c.sparse else (c.n_pre, c.n_post)
+    return part if c.synapse_delays else {**part, f"x_c{c.index}_later": np.full(shape, later, np.uint8)}
 
 
 def _synapses(plan: Plan, index: int) -> int:

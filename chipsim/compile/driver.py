@@ -7,7 +7,7 @@ generated, so the generated file reads like the list of phases in definition 1.
 
 from __future__ import annotations
 
-from chipsim.compile import conv_driver
+from chipsim.compile import conv_driver, epoch_driver
 from chipsim.compile.product_nest import SCRATCH as PRODUCT_SCRATCH
 from chipsim.compile.replay import errors_to_store, load_rewards, remember
 from chipsim.compile.sections import COMMON, Function
@@ -25,6 +25,7 @@ from chipsim.compile.contrast_kernels import *  # noqa: F403
 from chipsim.compile.conv_back_kernels import *  # noqa: F403
 from chipsim.compile.conv_kernels import *  # noqa: F403
 from chipsim.compile.conv_learn_kernels import *  # noqa: F403
+from chipsim.compile.epoch_kernels import *  # noqa: F403
 from chipsim.compile.kernels import *  # noqa: F403
 from chipsim.compile.kernels import EXP16
 from chipsim.compile.twin_kernels import *  # noqa: F403
@@ -75,7 +76,12 @@ class Driver:
             return f"act_{c.index}" if name == "act" else f"hist_{c.post}"
         if name in ("vc", "v", "thr", "fired", "m"):
             return f"l{c.post}_{name}"
-        if name in SCRATCH or name in PRODUCT_SCRATCH or name in conv_driver.CONV_SCRATCH:
+        if (
+            name in SCRATCH
+            or name in PRODUCT_SCRATCH
+            or name in epoch_driver.SCRATCH
+            or name in conv_driver.CONV_SCRATCH
+        ):
             return f"x_c{c.index}_{name}"
         return f"c{c.index}_{name}" + (f"[hs_{c.index}]" if name.startswith("h_") else "")
 
@@ -191,7 +197,9 @@ class Driver:
         sparse = f"c{k}_ptr, c{k}_tgt"
         shift = "" if self.twin else f", {c.shift}"
         twin = "_twin" if self.twin else ""
-        if c.conv is not None:
+        if c.shift < 0 and not self.twin:
+            events = self._deliver_floored(layer, c)
+        elif c.conv is not None:
             events = conv_driver.deliver(self, layer, c, acc)
         elif self.twin and (c.scale or c.synapse_delays):
             events = conv_driver.deliver_real(c, acc, ring)
@@ -218,6 +226,22 @@ class Driver:
             if c.graded:
                 self.put(f"c{k}_stat[2] += events_{k}")
 
+    def _deliver_floored(self, layer: LayerPlan, c: ConnectionPlan) -> str:
+        """Delivery into a ring of its own, floored and added to the layer's; the text of its events."""
+        k, graded = c.index, "True" if c.graded else "False"
+        pay = f"pay_{k}[b]" if c.graded else f"act_{k}[b]"
+        delay = f"c{k}_delay" if c.synapse_delays else f"x_c{k}_later"
+        full = f"act_{k}[b], {pay}, {graded}, nact_{k}[b], x_c{k}_part, ts, 0, 0"
+        self.put(f"clear3(x_c{k}_part)")
+        if c.sparse:
+            made = f"deliver_delayed_sparse(c{k}_w, {delay}, c{k}_ptr, c{k}_tgt, {full})"
+            self.put(f"events_{k} = {made}")
+        else:
+            self.put(f"deliver_delayed(c{k}_w, {delay}, {full})")
+            self.put(f"events_{k} = i64(nact_{k}[b]) * c{k}_w.shape[1]")
+        self.put(f"add_floored(x_c{k}_part, l{layer.index}_acc, b, i64({-c.shift}))")
+        return f"events_{k}"
+
     def fire(self, layer: LayerPlan) -> None:
         """Leak, integrate, compare, reset; then on_membrane."""
         if layer.pool is not None:
@@ -225,6 +249,9 @@ class Driver:
             return
         k = layer.index
         f = self.functions[f"l{k}_fire{self.suffix}"]
+        if layer.reset_every:
+            self.put(f"if ts % {layer.reset_every[0]} == {layer.reset_every[1]}:", f"    clear2(l{k}_v)")
+            self.put(f"    clear2(l{k}_u)" if layer.k_u is not None else "    pass")
         slot = f"ts % {layer.ring}" if layer.ring > 1 else "0"
         special = {
             "acc": f"l{k}_acc[{slot}]",
@@ -296,7 +323,9 @@ class Driver:
                 self.level += 1
                 self.section(c, "on_epoch")
                 self.level -= 1
-            if f"c{c.index}_on_products{self.suffix}" in self.functions:
+            if c.program.traces is not None and c.program.products:
+                epoch_driver.learn(self, c)
+            elif f"c{c.index}_on_products{self.suffix}" in self.functions:
                 self.put(f"if learn and n % {c.program.learning_epoch} == 0:")
                 self.level += 1
                 self.section(c, "on_products")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chipsim.compile.fire_lava import lava_body
 from chipsim.compile.sections import Function
 from chipsim.noise import OP_NEURON_U, OP_NEURON_V
 from chipsim.plan import LayerPlan
@@ -14,7 +15,9 @@ def fire_function(layer: LayerPlan, counting: bool, twin: bool) -> Function:
         arrays.append("u")
     if layer.refractory:
         arrays.append("refr")
-    if not twin and _draws(layer):
+    if layer.arithmetic == "lava" and not twin:
+        arrays += ["ku", "kv"]
+    elif not twin and _draws(layer):
         arrays += ["words_u", "words_v"]
     body = _twin_body(layer) if twin else _body(layer, counting)
     head = f"@jit_inner\ndef NAME(B, step, seed, place, ids, {', '.join(arrays)}):"
@@ -60,6 +63,8 @@ def _limit(x: str, out: str, fmt, overflow: str, lane: str) -> str:
 
 
 def _body(layer: LayerPlan, counting: bool) -> list[str]:
+    if layer.arithmetic == "lava":
+        return lava_body(layer, counting)
     lane = _lane(layer)
     out = ["    n = v.shape[1]", "    for b in range(B):"]
     keys = {"words_u": (OP_NEURON_U, layer.k_u), "words_v": (OP_NEURON_V, layer.k_v)}

@@ -279,6 +279,27 @@ def deliver_delayed_sparse(w, delay, ptr, tgt, active, payload, graded, n_active
 
 
 @jit
+def add_floored(part, ring, b, shift):
+    """ring[slot, b] += part[slot, 0] >> shift for every slot."""
+    for slot in range(part.shape[0]):
+        for i in range(part.shape[2]):
+            ring[slot, b, i] += part[slot, 0, i] >> shift
+
+
+@jit
+def wrap32(x):
+    """An int64 modulo 2^32, in -2^31 .. 2^31 - 1."""
+    return i64(i64(i64(x + i64(2147483648)) & i64(4294967295)) - i64(2147483648))
+
+
+@jit
+def toward_zero(x, k):
+    """x * k / 4096 with the dropped bits toward zero; int64."""
+    p = i64(x * k)
+    return i64(p >> i64(12)) if p >= 0 else i64(-i64(i64(-p) >> i64(12)))
+
+
+@jit
 def deliver_twin(w, active, payload, graded, n_active, acc):
     """Dense delivery of the float twin."""
     for k in range(n_active):

@@ -8,8 +8,12 @@ along the fired neurons where only products with y0 are left.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
+from chipsim.compile.epoch_driver import is_general
+from chipsim.compile.product_epochs import General
 from chipsim.compile.product_fired import BLOCK, Fired, factors_of
 from chipsim.compile.sections import COMMON, Function
 from chipsim.microcode.products import head_shift
@@ -62,6 +66,8 @@ def lane_of(program: BoundProgram) -> str:
 
 def product_function(plan: Plan, c: ConnectionPlan, counting: bool, twin: bool) -> Function:
     """Generate on_products of one connection."""
+    if c.program.traces is not None:
+        c = replace(c, noise="shared")  # one word for all synapses, whatever the lines draw from
     nest = _Nest(c, counting and not twin, twin)
     nest.section()
     arrays = tuple(sorted(nest.used))
@@ -70,7 +76,7 @@ def product_function(plan: Plan, c: ConnectionPlan, counting: bool, twin: bool) 
     return Function(f"{c.program.name}_on_products", arrays, "\n".join(text) + "\n")
 
 
-class _Nest(Fired):
+class _Nest(Fired, General):
     """Builds the statements; `used` are the array arguments."""
 
     def __init__(self, c: ConnectionPlan, counting: bool, twin: bool):
@@ -109,13 +115,21 @@ class _Nest(Fired):
         for k, term in self.terms:
             self.put(f"# {term.text}")
             self._scale(k, term)
+        if self.program.traces is not None:
+            self._general()
+        if not (self.program.traces is not None and is_general(self.c)):
+            self._fast()
+        self.level = 1
+        for name in self.program.sent:
+            self.put(f"clear2({self.array('r_' + name)})")
+
+    def _fast(self) -> None:
+        for k, term in self.terms:
             self._column(k, term)
         self.put(f"if {' + '.join(f'live_{k}' for k, _ in self.terms)} > 0:")
         self.level += 1
         self._rows()
         self.level -= 1
-        for name in self.program.sent:
-            self.put(f"clear2({self.array('r_' + name)})")
 
     def _scale(self, k: int, term: ProductTerm) -> None:
         """m_k, e_k: mantissa and exponent in use (products.scale_of)."""
@@ -171,6 +185,9 @@ class _Nest(Fired):
 
     def element(self, name: str, index: str | None) -> str:
         """An element of a register; index None: of a synapse, in the present row."""
+        if index and self.program.traces is not None:
+            t = self.program.traces.of(name)
+            return f"{self.array('h' + t.owner)}[{t.slot - 1}, {self.program.learning_epoch}, {index}]"
         array = self.array("w" if self.program.register(name).is_weight else "r_" + name)
         if index:
             return f"{array}[0, {index}]"
@@ -219,6 +236,10 @@ class _Nest(Fired):
         if self.program.sums.rounding != "stochastic":
             return
         first = len(self.program.lines)
+        if self.program.traces is not None:
+            word = self._shared_word()
+            self.put(*[f"word_{v} = u32({word})" for v in range(len(self.program.variables))])
+            return
         for v, _ in enumerate(self.program.variables):
             self.put(f"key_{v} = draw_key(seed, place, {first + v}, 0, n)")
             if self.c.noise == "shared":
@@ -316,6 +337,8 @@ class _Nest(Fired):
         for k, term in ((k, t) for k, t in self.terms if t.target == name and k not in self.skipped):
             drop = head_shift(term, sums)
             self.put(f"e = {self._exact(k, term)}")
+            if self.program.traces is not None and self.lane == "i64":
+                self.put("e = wrap32(e)")
             shifted = cast(f"e >> {cast(drop)}") if drop else "e"
             shifted = cast(f"{shifted} << {cast(f'left_{k}')}")
             self.put("p = " + (cast(f"{shifted} >> {cast(f'right_{k}')}") if self.downwards else shifted))

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from chipsim.compile.lanes import jit_inner
+from chipsim.compile.lanes import jit_part
 from chipsim.reckon.registers import INDEX
 from chipsim.state import LAYER_COUNTS
 from chipsim.state_reckon import ENGINE_COUNTS, MATRIX_COUNTS
@@ -73,19 +73,19 @@ INCREMENTS, SATURATIONS, DECAYS, DRAWS = (
 )
 
 
-@jit_inner
+@jit_part
 def wrap16(x):
     """The low 16 bits, signed."""
     return ((x + 32768) & 65535) - 32768
 
 
-@jit_inner
+@jit_part
 def sat16(x):
     """Limited to 16 bits, signed."""
     return min(max(x, -32768), 32767)
 
 
-@jit_inner
+@jit_part
 def next15(state):
     """A 15-bit stream 15 bits on: y[n + 15] = y[n + 14] xor y[n], all of them by a prefix xor."""
     x = state
@@ -96,13 +96,13 @@ def next15(state):
     return (x & 32767) ^ (32767 if state >> 14 & 1 else 0)
 
 
-@jit_inner
+@jit_part
 def next7(state):
     """The same stream 7 bits on."""
     return state >> 7 | (next15(state) & 127) << 8
 
 
-@jit_inner
+@jit_part
 def next_noise(state):
     """32 bits of y[n] = y[n - 3] xor y[n - 17] on; the state is y[n] to y[n + 31]."""
     window, word = state >> 15, np.int64(0)
@@ -113,7 +113,7 @@ def next_noise(state):
     return word
 
 
-@jit_inner
+@jit_part
 def decayed(x, factor, frac, width, draws, draw):
     """x * factor / 2**frac: floor, wrapped to `width` bits (negative: signed); one more by the draw."""
     product = x * factor
@@ -124,7 +124,7 @@ def decayed(x, factor, frac, width, draws, draw):
     return q - size if width < 0 and q >= size >> 1 else q
 
 
-@jit_inner
+@jit_part
 def leak(u, alpha, thr, to_zero, draws, draw):
     """Membrane after leak and reset; the spike is u >= thr."""
     kept = decayed(u, alpha, 15, -16, draws, draw)
@@ -133,7 +133,7 @@ def leak(u, alpha, thr, to_zero, draws, draw):
     return kept
 
 
-@jit_inner
+@jit_part
 def delivered(u, w_inp, w_rec, noise):
     """The membrane after one event."""
     weight = sat16(w_inp + w_rec)
@@ -145,7 +145,7 @@ def delivered(u, w_inp, w_rec, noise):
     return total
 
 
-@jit_inner
+@jit_part
 def step(m):
     """Leak, spikes, decays of all words; leak of the outputs."""
     n_rec = m.regs[N_REC] + 1
@@ -156,8 +156,7 @@ def step(m):
         m.stale[4 + lane], m.stale[6 + lane] = m.x[TR, last + lane], m.x[TO, last + lane]
     odd = m.regs[QUIRK_ODD]
     words = length // 2 if odd else (length + 1) // 2
-    for word in range(words):
-        _step_word(m, word, n_rec)
+    _step_words(m, words, n_rec)
     if odd and length % 2:
         m.flags[Z, length - 1] = m.flags[Z, length] = 0
     _step_outputs(m, min(16, length))
@@ -166,36 +165,45 @@ def step(m):
     m.cnt[DECAYS] += 6 * words
 
 
-@jit_inner
-def _step_word(m, word, n_rec):
-    alpha, kappa, thr = np.int64(m.conf[ALPHA, word]), m.regs[KAPPA], np.int64(m.conf[THR, word])
-    stoch = m.regs[STOCH] != 0
-    rounds, rounds_out = stoch and alpha != 0x8000, stoch and kappa != 0x80
-    for lane in range(2):
-        i = 2 * word + lane
-        seen = np.int64(m.flags[DIRTY, i])
-        u = m.x[U, i] * seen
-        spike = u >= thr
-        m.x[U, i] = leak(u, alpha, thr, m.regs[RST_MODE], rounds, m.rand[lane])
-        m.x[TI, i] = decayed(m.x[TI, i] * seen, alpha, 15, 12, rounds, m.rand[2 + lane])
-        m.x[TR, i] = decayed(m.x[TR, i] * seen, alpha, 15, 12, rounds, m.rand[4 + lane])
-        m.x[TO, i] = decayed(m.x[TO, i] * seen, kappa, 7, 10, rounds_out, m.rand[6 + lane] & 127)
-        m.flags[Z, i] = spike
-        m.flags[DIRTY, i] = 1
-        m.cnt[DRAWS] += 2 * rounds + rounds_out
-        if i < n_rec:
-            m.cnt[HIDDEN + (1 if u != 0 else 2)] += 1
-            m.cnt[HIDDEN] += spike
-            m.cnt[HIDDEN + 6] += rounds
-            m.spk[0, i] = spike
-            m.spk[1, i] += spike
-    if stoch:
-        for k in range(0 if rounds else 2, 6):
-            m.rand[k] = next15(m.rand[k])
-        m.rand[6], m.rand[7] = next7(m.rand[6]), next7(m.rand[7])
+@jit_part
+def _step_words(m, words, n_rec):
+    u, ti, tr, to, rand = m.x[U], m.x[TI], m.x[TR], m.x[TO], m.rand
+    dirty, z, thrs, alphas, spk = m.flags[DIRTY], m.flags[Z], m.conf[THR], m.conf[ALPHA], m.spk
+    kappa, to_zero, stoch = m.regs[KAPPA], m.regs[RST_MODE], m.regs[STOCH] != 0
+    rounds_out, draws, busy, spikes, drawn = stoch and kappa != 0x80, 0, 0, 0, 0
+    for word in range(words):
+        alpha, thr = np.int64(alphas[word]), np.int64(thrs[word])
+        rounds = stoch and alpha != 0x8000
+        for lane in range(2):
+            i = 2 * word + lane
+            seen = np.int64(dirty[i])
+            before = u[i] * seen
+            spike = before >= thr
+            u[i] = leak(before, alpha, thr, to_zero, rounds, rand[lane])
+            ti[i] = decayed(ti[i] * seen, alpha, 15, 12, rounds, rand[2 + lane])
+            tr[i] = decayed(tr[i] * seen, alpha, 15, 12, rounds, rand[4 + lane])
+            to[i] = decayed(to[i] * seen, kappa, 7, 10, rounds_out, rand[6 + lane] & 127)
+            z[i] = spike
+            dirty[i] = 1
+            draws += 2 * rounds + rounds_out
+            if i < n_rec:
+                busy += before != 0
+                spikes += spike
+                drawn += rounds
+                spk[0, i] = spike
+                spk[1, i] += spike
+        if stoch:
+            for k in range(0 if rounds else 2, 6):
+                rand[k] = next15(rand[k])
+            rand[6], rand[7] = next7(rand[6]), next7(rand[7])
+    m.cnt[DRAWS] += draws
+    m.cnt[HIDDEN] += spikes
+    m.cnt[HIDDEN + 1] += busy
+    m.cnt[HIDDEN + 2] += min(n_rec, 2 * words) - busy
+    m.cnt[HIDDEN + 6] += drawn
 
 
-@jit_inner
+@jit_part
 def _step_outputs(m, cycles):
     kappa = m.regs[KAPPA]
     rounds = m.regs[STOCH] != 0 and kappa != 0x80
@@ -209,7 +217,7 @@ def _step_outputs(m, cycles):
             m.rand[8] = next7(m.rand[8])
 
 
-@jit_inner
+@jit_part
 def winner(m):
     """The output with the largest potential, the lowest of equals."""
     best = 0
@@ -219,14 +227,14 @@ def winner(m):
     return best
 
 
-@jit_inner
+@jit_part
 def count_winner(m):
     """One more step won by the present winner (classification)."""
     if not m.regs[REGRESSION]:
         m.ctl[winner(m)] += 1
 
 
-@jit_inner
+@jit_part
 def sweep(m, do):
     """Deliver every index with an input event or a spike; then both are cleared."""
     n_inp, n_rec = m.regs[N_INP] + 1, m.regs[N_REC] + 1
@@ -239,7 +247,7 @@ def sweep(m, do):
     m.cnt[SWEEP_CYCLES] += max(n_inp, n_rec) + 2 * ((n_rec + 1) // 2) * active + 2 * late
 
 
-@jit_inner
+@jit_part
 def _one_event(m, do, i, n_rec):
     event, spike = m.inp[i] != 0, m.flags[Z, i] != 0
     _count_delivery(m, event, spike, n_rec)
@@ -270,7 +278,7 @@ def _one_event(m, do, i, n_rec):
     return 1
 
 
-@jit_inner
+@jit_part
 def _count_delivery(m, event, spike, n_rec):
     m.cnt[AXONS] += event
     m.cnt[AXONS + 1] += event * n_rec
@@ -280,7 +288,7 @@ def _count_delivery(m, event, spike, n_rec):
     m.cnt[AXONS + 5] += spike * (m.regs[N_OUT] + 1)
 
 
-@jit_inner
+@jit_part
 def _deliver(m, i, event, spike, words, n_rec):
     """Without noise a limited sum: the row of weights, vectorised."""
     left_inp = np.int32(m.regs[FP_WINP]) if event else np.int32(0)
@@ -301,7 +309,7 @@ def _deliver(m, i, event, spike, words, n_rec):
     m.cnt[HIDDEN + 5] += limited
 
 
-@jit_inner
+@jit_part
 def _deliver_noisy(m, i, event, spike, words, n_rec):
     for j in range(2 * words):
         w_inp = np.int64(m.winp[i, j]) << m.regs[FP_WINP] if event else np.int64(0)
@@ -315,7 +323,7 @@ def _deliver_noisy(m, i, event, spike, words, n_rec):
             m.rand[9] = next_noise(m.rand[9])
 
 
-@jit_inner
+@jit_part
 def _grown(m, trace, i, amount, top):
     value = m.x[trace, i] + amount
     m.cnt[INCREMENTS] += 1
@@ -323,7 +331,7 @@ def _grown(m, trace, i, amount, top):
     m.x[trace, i] = min(value, top)
 
 
-@jit_inner
+@jit_part
 def _traces(m, i, word, a_inp, a_rec, a_out):
     """Traces of a word: those of index i grow; a word not written yet in this sample begins at 0."""
     for j in range(2 * word, 2 * word + 2):
@@ -339,7 +347,7 @@ def _traces(m, i, word, a_inp, a_rec, a_out):
             _grown(m, np.int64(TO), i, a_out, np.int64(1023))
 
 
-@jit_inner
+@jit_part
 def idle(m):
     """The end of a sample."""
     m.flags[:] = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from chipsim.compile.lanes import jit_inner
+from chipsim.compile.lanes import jit_part
 from chipsim.compile.reckon_kernels import (
     FP_TINP,
     FP_TOUT,
@@ -41,7 +41,7 @@ UPDATES, CYCLES, ERRORS, PRODUCTS, ADDITIONS, SURROGATES = (
 WORDS, SKIPPED, EVALUATED, COMMITTED, CHANGED, SATURATED = range(len(MATRIX_COUNTS))
 
 
-@jit_inner
+@jit_part
 def output_error(o, label, target, regression, no_activation):
     """Target minus output."""
     y = o
@@ -50,7 +50,7 @@ def output_error(o, label, target, regression, no_activation):
     return sat16((target if regression else 2048 * label) - y)
 
 
-@jit_inner
+@jit_part
 def learning_signal(errors, row, n_out, scale):
     """(sum of errors times output weights << scale) >> 12, limited to 16 bits."""
     total = np.int64(0)
@@ -59,7 +59,7 @@ def learning_signal(errors, row, n_out, scale):
     return sat16((total << scale) >> 12)
 
 
-@jit_inner
+@jit_part
 def surrogate(u, thresholds, values):
     """The value of the first threshold that u lies below, else the last."""
     for k in range(4):
@@ -68,19 +68,19 @@ def surrogate(u, thresholds, values):
     return values[4]
 
 
-@jit_inner
+@jit_part
 def additive(active, k_p, k_r):
     """What regularisation takes from an update."""
     return ((active << k_p) & 0xFFFFFFFF) >> k_r
 
 
-@jit_inner
+@jit_part
 def multiplier(active, k_mul):
     """16 for full positive updates, down to 0."""
     return max(np.int64(0), 16 - (active >> k_mul))
 
 
-@jit_inner
+@jit_part
 def product(signal, trace, h, factor, taken, as_built):
     """The signed 32-bit number whose size is the chance of a step."""
     exact = signal * trace * h
@@ -91,7 +91,7 @@ def product(signal, trace, h, factor, taken, as_built):
     return result
 
 
-@jit_inner
+@jit_part
 def commits(prob, width, lr_p, lr_r, draw):
     """Whether an update of this size is made; without branches, for loops over lanes."""
     top = (np.int64(1) << width) - 1
@@ -100,13 +100,13 @@ def commits(prob, width, lr_p, lr_r, draw):
     return (prob != 0) & ((prob == -(np.int64(1) << (width - 1))) | (chance >= draw))
 
 
-@jit_inner
+@jit_part
 def moved(w, prob):
     """The weight one step on, unchanged at its limits."""
     return min(w + 1, 127) if prob >= 0 else max(w - 1, -128)
 
 
-@jit_inner
+@jit_part
 def next_weights(w):
     """512 bits of y[n] = y[n - 3] xor y[n - 25] on, which is y[n - 48] xor y[n - 400]: 16 lanes of 32."""
     for lane in range(16):
@@ -115,7 +115,7 @@ def next_weights(w):
         w[lane] = np.uint32(np.uint32(low >> np.uint32(16)) | np.uint32(high << np.uint32(16)))
 
 
-@jit_inner
+@jit_part
 def next_outputs(h):
     """448 bits of y[n] = y[n - 1] xor y[n - 22] on, which is y[n - 16] xor y[n - 352]: 32 halves of 14."""
     for k in range(32):
@@ -124,13 +124,13 @@ def next_outputs(h):
         h[k] = (low >> 12 | high << 2) & 0x3FFF
 
 
-@jit_inner
+@jit_part
 def due(m, do, valid):
     """Whether a tick runs an update pass."""
     return do != 0 and (valid or m.regs[MODE] >> 1 == 3)
 
 
-@jit_inner
+@jit_part
 def update(m, do, valid):
     """One pass over all groups of 16 post neurons."""
     n_inp, n_rec, n_out = m.regs[N_INP] + 1, m.regs[N_REC] + 1, m.regs[N_OUT] + 1
@@ -149,22 +149,36 @@ def update(m, do, valid):
     m.cnt[UPDATES] += 1
     m.cnt[CYCLES] += 2 * n_rec if do == 4 else groups * (32 + 2 * longest)
     signals, values, active = np.zeros(16, np.int64), np.zeros(16, np.int64), np.zeros(16, np.int64)
-    probs = np.zeros(16, np.int64)
+    base, taken, probs = np.zeros(16, np.int32), np.zeros((2, 16), np.int32), np.zeros(16, np.int32)
+    enabled = np.zeros((2, 16), np.int32)
     for g in range(groups):
         _post_phase(m, do, valid, g, errors, signals, values, active)
         if do == 4:
             continue
-        busy = np.int64(0)
-        for lane in range(16):
-            busy += active[lane] != 0
-        for i in range(longest):
-            if do & 1 and i < n_inp:
-                _word(m, np.int64(0), i, g, valid, busy, signals, values, active, probs)
-            if do & 2 and i < n_rec:
-                _word(m, np.int64(1), i, g, valid, busy, signals, values, active, probs)
+        busy = _group(m, valid, signals, values, active, base, taken, enabled)
+        if do & 1:  # both matrices at once on the chip; they share nothing
+            _pre_phase(m, np.int64(0), n_inp, g, valid, busy, active, base, taken[0], enabled[0], probs)
+        if do & 2:
+            _pre_phase(m, np.int64(1), n_rec, g, valid, busy, active, base, taken[1], enabled[1], probs)
 
 
-@jit_inner
+@jit_part
+def _group(m, valid, signals, values, active, base, taken, enabled):
+    """What every word of a group needs: signal times surrogate, what regularisation takes, lanes that may
+    move (-1, else 0). Returns whether regularisation is at work."""
+    busy = 0
+    for lane in range(16):
+        busy += active[lane] != 0
+        base[lane] = signals[lane] * values[lane]
+        for matrix in range(2):
+            regulated = m.regs[MODE] != 0 and m.regs[REGUL_W] >> matrix & 1
+            size = additive(active[lane], m.regs[K_P[matrix]], m.regs[K_R[matrix]])
+            taken[matrix, lane] = np.int32(size) if m.regs[MODE] & 2 and regulated else 0
+            enabled[matrix, lane] = -1 if (valid and values[lane] != 0) or regulated else 0
+    return busy
+
+
+@jit_part
 def _post_phase(m, do, valid, g, errors, signals, values, active):
     n_rec, n_out = m.regs[N_REC] + 1, m.regs[N_OUT] + 1
     last = max(m.regs[N_INP], m.regs[N_REC]) // 2
@@ -187,7 +201,7 @@ def _post_phase(m, do, valid, g, errors, signals, values, active):
                 _output_row(m, j, errors, n_out)
 
 
-@jit_inner
+@jit_part
 def _output_row(m, j, errors, n_out):
     trace = np.int64(m.x[TO, j]) >> m.regs[FP_TOUT]
     if trace == 0:
@@ -198,58 +212,93 @@ def _output_row(m, j, errors, n_out):
         draw = np.int64(m.rout[2 * k]) | np.int64(m.rout[2 * k + 1]) << 14
         m.cnt[MATRIX + 2 * PER_MATRIX + EVALUATED] += prob != 0
         if commits(prob, np.int64(28), m.regs[LR_P[2]], m.regs[LR_R[2]], draw):
-            _write(m, np.int64(2), m.wout, j, np.int64(k), prob)
+            m.cnt[MATRIX + 2 * PER_MATRIX + COMMITTED] += 1
+            _write(m.cnt, np.int64(2), m.wout, j, np.int64(k), prob)
     next_outputs(m.rout)
     m.cnt[MATRIX + 2 * PER_MATRIX + WORDS] += 1
 
 
-@jit_inner
-def _word(m, matrix, i, g, valid, busy, signals, values, active, probs):
-    """One word of input (0) or recurrent (1) weights."""
-    regs = m.regs
-    regulated = regs[MODE] != 0 and regs[REGUL_W] >> matrix & 1
-    if not (valid or (regs[MODE] >> 1 == 3 and regulated)):
+@jit_part
+def _pre_phase(m, matrix, rows, g, valid, busy, active, base, taken, enabled, probs):
+    """The words of one group in input (0) or recurrent (1) weights. Arrays are taken out of m once: handing
+    it to a function costs more than a word."""
+    regs, skipped, evaluated, committed, done = m.regs, 0, 0, 0, 0
+    if not (valid or (regs[MODE] >> 1 == 3 and regs[REGUL_W] >> matrix & 1)):
         return
-    own = valid or not regs[STALE]
-    if matrix == 0:
-        trace = np.int64(m.x[TI, i] if own else m.stale[2 + i % 2]) >> regs[FP_TINP]
-    else:
-        trace = np.int64(m.x[TR, i] if own else m.stale[4 + i % 2]) >> regs[FP_TREC]
-    if trace == 0 and busy == 0:
-        m.cnt[MATRIX + matrix * PER_MATRIX + SKIPPED] += 1
-        return
+    own, at = valid or not regs[STALE], TI if matrix == 0 else TR
+    traces, stale, right = m.x[at], m.stale[2 * at : 2 * at + 2], regs[FP_TINP if matrix == 0 else FP_TREC]
     words, memory = m.lanes[matrix], m.winp if matrix == 0 else m.wrec
-    scaled = regs[MODE] & 1 and regs[REGUL_W] != 0
-    taking = regs[MODE] & 2 and regulated
-    p, r, guard = regs[LR_P[matrix]], regs[LR_R[matrix]], regs[GUARD]
-    k_p, k_r, k_mul = regs[K_P[matrix]], regs[K_R[matrix]], regs[K_MUL]
+    scaled, guard = regs[MODE] & 1 and regs[REGUL_W] != 0, regs[GUARD] != 0
+    p, r, k_mul = np.uint32(regs[LR_P[matrix]]), np.uint32(regs[LR_R[matrix]]), regs[K_MUL]
+    for i in range(rows):
+        trace = np.int32((traces[i] if own else stale[i % 2]) >> right)
+        if trace == 0 and busy == 0:
+            skipped += 1
+            continue
+        if scaled:
+            seen, hits = _scaled(base, trace, taken, enabled, guard, p, r, words, probs, active, k_mul)
+        else:
+            seen, hits = _lanes(base, trace, taken, enabled, guard, p, r, words, probs)
+        evaluated += seen
+        committed += hits
+        done += 1
+        if hits:
+            for lane in range(16):
+                if probs[lane] != 0:
+                    _write(m.cnt, matrix, memory, i, 16 * g + lane, np.int64(probs[lane]))
+        next_weights(words)
+    first = MATRIX + matrix * PER_MATRIX
+    m.cnt[first + SKIPPED] += skipped
+    m.cnt[first + EVALUATED] += evaluated
+    m.cnt[first + COMMITTED] += committed
+    m.cnt[first + WORDS] += done
+
+
+@jit_part
+def _scaled(base, trace, taken, enabled, as_built, p, r, words, probs, active, k_mul):
+    """As `_lanes`, with the factors of multiplicative regularisation."""
     evaluated = committed = 0
     for lane in range(16):
-        factor = multiplier(active[lane], k_mul) if scaled else np.int64(16)
-        taken = additive(active[lane], k_p, k_r) if taking else np.int64(0)
-        on = (valid and values[lane] != 0) or regulated
-        prob = product(signals[lane], trace, values[lane], factor, taken, guard) if on else np.int64(0)
-        hit = commits(prob, np.int64(32), p, r, np.int64(words[lane]))
+        factor = multiplier(active[lane], k_mul)
+        size = np.int64(np.uint32(taken[lane]))
+        prob = product(np.int64(base[lane]), np.int64(trace), np.int64(1), factor, size, as_built)
+        prob &= np.int64(enabled[lane])
+        hit = commits(prob, np.int64(32), np.int64(p), np.int64(r), np.int64(words[lane]))
         evaluated += prob != 0
         committed += hit
         probs[lane] = prob if hit else 0
-    m.cnt[MATRIX + matrix * PER_MATRIX + EVALUATED] += evaluated
-    if committed:
-        for lane in range(16):
-            if probs[lane] != 0:
-                _write(m, matrix, memory, i, 16 * g + lane, probs[lane])
-    next_weights(words)
-    m.cnt[MATRIX + matrix * PER_MATRIX + WORDS] += 1
+    return evaluated, committed
 
 
-@jit_inner
-def _write(m, matrix, memory, i, j, prob):
+@jit_part
+def _lanes(base, trace, taken, enabled, as_built, p, r, words, probs):
+    """`product` and `commits` of 16 lanes in 32 bits, for a factor of 16; probs keeps what is made."""
+    lowest, largest = np.int32(-0x80000000), np.uint32(0xFFFFFFFF)
+    top = np.uint32(largest >> p)
+    evaluated = committed = np.int32(0)
+    for lane in range(16):
+        exact = np.int32(base[lane] * trace)
+        result = np.int32(exact - taken[lane])
+        mark = np.int32(exact << np.int32(4)) if as_built else exact
+        guarded = lowest if (result >= 0) & (mark < 0) else result
+        prob = np.int32(guarded & enabled[lane])
+        sign = np.int32(prob >> np.int32(31))
+        size = np.uint32(np.int32(np.int32(prob ^ sign) - sign))
+        chance = np.uint32((largest if size > top else np.uint32(size << p)) >> r)
+        hit = (prob != 0) & ((prob == lowest) | (chance >= words[lane]))
+        evaluated = np.int32(evaluated + np.int32(prob != 0))
+        committed = np.int32(committed + np.int32(hit))
+        probs[lane] = prob if hit else np.int32(0)
+    return evaluated, committed
+
+
+@jit_part
+def _write(cnt, matrix, memory, i, j, prob):
     """A step of one weight; a recurrent weight of a neuron onto itself becomes 0."""
     old = np.int64(memory[i, j])
     new = moved(old, prob)
-    m.cnt[MATRIX + matrix * PER_MATRIX + COMMITTED] += 1
-    m.cnt[MATRIX + matrix * PER_MATRIX + SATURATED] += new == old
+    cnt[MATRIX + matrix * PER_MATRIX + SATURATED] += new == old
     if matrix == 1 and i == j:
         new = np.int64(0)
-    m.cnt[MATRIX + matrix * PER_MATRIX + CHANGED] += new != old
+    cnt[MATRIX + matrix * PER_MATRIX + CHANGED] += new != old
     memory[i, j] = new

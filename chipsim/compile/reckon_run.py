@@ -8,7 +8,8 @@ import numpy as np
 
 from chipsim.compile import reckon_kernels as k
 from chipsim.compile import reckon_learn
-from chipsim.compile.lanes import jit_entry, jit_inner
+from chipsim.compile.lanes import jit_part
+from chipsim.compile.reckon_entry import entry
 from chipsim.compile.reckon_kernels import LABEL, LIVE, REGRESSION, TAR, Memory
 from chipsim.compile.samples import kept
 from chipsim.errors import SettingError
@@ -73,7 +74,7 @@ class CompiledCore:
     def _work(self, what: int, valid: bool = False) -> None:
         bound = Bound(self.plan, self.state)
         none = np.zeros((1, 1), np.int64), np.zeros(1, np.uint8), np.zeros(0, np.int16)
-        work(bound.m, what, *NO_EVENTS, (0, 0, 0, 0, 0), *none, self.do, valid)
+        entry(__name__, "work")(bound.m, what, *NO_EVENTS, (0, 0, 0, 0, 0), *none, self.do, valid)
         bound.store()
 
     def step(self) -> None:
@@ -101,7 +102,7 @@ class CompiledCore:
         self._work(IDLE)
 
 
-@jit_entry
+@jit_part
 def work(m, what, start, axon, place, labels, due, won, do, learn):
     """All compiled work on a core. what: RUN, or one phase of a tick (learn: a target is valid).
 
@@ -141,7 +142,7 @@ def work(m, what, start, axon, place, labels, due, won, do, learn):
     return events
 
 
-@jit_inner
+@jit_part
 def _told(m, label):
     """Whether the label is a target; it is stored as the chip would be sent it."""
     if m.regs[REGRESSION]:
@@ -191,12 +192,12 @@ class ReckonKernels:
         labels = np.ascontiguousarray(labels, np.int64)
         offset, ticks = steps[3] if len(steps) > 3 else 0, steps[1] - steps[0] + 1
         chosen = order[span[0] : span[1]] if fresh else [0]
-        finals, found = self._sorted(outs), 0
+        finals, found, work_on = self._sorted(outs), 0, entry(__name__, "work")
         for row, sample in enumerate(chosen):
             place = (int(sample), steps[0] - offset, steps[1] - offset, n_steps, int(fresh))
             won = finals[3][row] if fresh and finals[3].shape[1] else np.zeros(0, np.int16)
             random = [getattr(bound.m, name).copy() for name in RANDOM] if fresh and not learn else []
-            found += work(bound.m, RUN, events[0], events[1], place, labels, due, won, do, learn)
+            found += work_on(bound.m, RUN, events[0], events[1], place, labels, due, won, do, learn)
             for name, array in zip(RANDOM, random, strict=False):
                 getattr(bound.m, name)[...] = array
             if fresh:

@@ -6,10 +6,10 @@ import numpy as np
 
 from chipsim.compile import reckon_kernels as k
 from chipsim.compile import reckon_learn as learn
-from chipsim.compile.lanes import jit_entry
+from chipsim.compile.lanes import jit_part
 
 
-@jit_entry
+@jit_part
 def stoch_update(rows, out):
     """prob, w, en, lr_r, lr_p, draw -> w and whether written, 32 bits and 28 bits."""
     for n in range(rows.shape[0]):
@@ -22,7 +22,7 @@ def stoch_update(rows, out):
             out[n, column + 1] = hit
 
 
-@jit_entry
+@jit_part
 def output_error(rows, out):
     """en, regression, act, label, target, o -> error."""
     for n in range(rows.shape[0]):
@@ -30,7 +30,7 @@ def output_error(rows, out):
         out[n, 0] = learn.output_error(o, label, target, regression, act == 0) if en else 0
 
 
-@jit_entry
+@jit_part
 def product(rows, out):
     """mode, regul_w, four shifts, k_mul, trace, L, h, active -> prob of both matrices."""
     for n in range(rows.shape[0]):
@@ -43,7 +43,7 @@ def product(rows, out):
             out[n, matrix] = learn.product(signal, trace, h, factor, taken, np.int64(1))
 
 
-@jit_entry
+@jit_part
 def learning_signal(rows, out):
     """outputs - 1, scale, no_act, label, t_out, 16 weights, 16 potentials -> L, then error and product."""
     errors = np.zeros(16, np.int64)
@@ -58,7 +58,7 @@ def learning_signal(rows, out):
         out[n, 0] = learn.learning_signal(errors, row[5:21], row[0] + 1, row[1])
 
 
-@jit_entry
+@jit_part
 def step(rows, out):
     """stoch, to_zero, alpha, kappa, thr, u, t_inp, t_rec, t_out, four draws -> u, spike, traces."""
     for n in range(rows.shape[0]):
@@ -71,7 +71,7 @@ def step(rows, out):
         out[n, 4] = k.decayed(to, kappa, 7, 10, rounds_out, d_to)
 
 
-@jit_entry
+@jit_part
 def next_word(which, w32, w14, w):
     """One step of a stream. which: 0 weights (w32), 1 outputs (w14), 2 K = 15, 3 K = 7, 4 noise (w)."""
     if which == 0:

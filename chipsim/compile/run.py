@@ -8,6 +8,7 @@ import numpy as np
 
 from chipsim.compile.build import generate, load, make_scratch
 from chipsim.compile.core_run import CoreKernels
+from chipsim.compile.epoch_driver import fill_streams
 from chipsim.compile.lanes import u64
 from chipsim.compile.reckon_run import ReckonKernels
 from chipsim.compile.samples import kept
@@ -27,6 +28,14 @@ class Kernels:
 
     def __init__(self, plan: Plan, state: State, *, twin: bool = False, counting: bool = True):
         self.plan, self.twin = plan, twin
+        shared = next((c for c in plan.connections if c.program and c.program.traces), None)
+        self.streams = shared is not None
+        if twin and shared:
+            raise SettingError(
+                f"no float twin of rule {shared.program.name}: its arithmetic is the engine's own",
+                where=f"{shared.name} on chip {plan.chip}",
+                remedy="run it as written (engine lines), or on another chip",
+            )
         self.scratch = make_scratch(plan, twin)
         self.fields = sorted([*state, *self.scratch])
         self.source = generate(plan, self.fields, twin=twin, counting=counting)
@@ -59,6 +68,9 @@ class Kernels:
         The events of step ts are entry ts - offset - 1; an offset other than 0 continues a run.
         """
         arrays = {**state, **self.scratch}
+        if learn and self.streams:
+            per = steps[1] - steps[0] + 1
+            fill_streams(self.plan, arrays, per * -(-(span[1] - span[0]) // self.plan.contexts))
         self.function(
             *[arrays[name] for name in self.fields],
             tuple(events),

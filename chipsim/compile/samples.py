@@ -19,6 +19,8 @@ def start_sample(d) -> None:
             continue
         if d._reads_spike(c.program):
             d.put(f"clear2(x_c{c.index}_spk)")
+        if c.program.traces is not None:
+            d.put(f"clear2(c{c.index}_tx)", f"clear2(c{c.index}_ty)")
         for r in c.program.registers:
             if (
                 not r.keep

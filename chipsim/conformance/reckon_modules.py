@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from chipsim.compile import reckon_tables
+from chipsim.compile.reckon_entry import entry
 from chipsim.conformance.vectors import Mismatch, Result, first_row, read_table
 from chipsim.errors import DataError
 from chipsim.reckon import datapath, lfsr
 
+KERNELS = "chipsim.compile.reckon_tables"
 INTERPRETED = 20_000  # rows of a table that the interpreter does: the first ones, and every k-th
 Row = tuple[int, ...]
 
@@ -72,12 +73,12 @@ def step(row: Row) -> Row:
 
 
 # file: interpreter, kernel, inputs, outputs
-TABLES: dict[str, tuple[Callable[[Row], Row], Callable, int, int]] = {
-    "stoch_update": (stoch_update, reckon_tables.stoch_update, 6, 4),
-    "output_act_err": (output_error, reckon_tables.output_error, 6, 1),
-    "eprop_product": (product, reckon_tables.product, 11, 2),
-    "learning_signal": (learning_signal, reckon_tables.learning_signal, 37, 33),
-    "step": (step, reckon_tables.step, 13, 5),
+TABLES: dict[str, tuple[Callable[[Row], Row], str, int, int]] = {
+    "stoch_update": (stoch_update, "stoch_update", 6, 4),
+    "output_act_err": (output_error, "output_error", 6, 1),
+    "eprop_product": (product, "product", 11, 2),
+    "learning_signal": (learning_signal, "learning_signal", 37, 33),
+    "step": (step, "step", 13, 5),
 }
 
 
@@ -90,7 +91,7 @@ def table(name: str, path: Path) -> Iterator[Result]:
         raise DataError(f"{len(rows)} rows of inputs, {len(wanted)} of outputs", where=str(path))
     names = _names(path, outputs)
     got = np.zeros_like(wanted)
-    compiled(rows, got)
+    entry(KERNELS, compiled)(rows, got)
     yield Result(path.name, "kernels", wanted.size, first_row(wanted, got, names, "lane"))
     chosen = (
         np.unique(np.linspace(0, len(rows) - 1, min(len(rows), INTERPRETED)).astype(int)) if len(rows) else []
@@ -165,7 +166,7 @@ def _kernel_words(stream: lfsr.Stream, which: int, seed: int, steps: int) -> Ite
     for _ in range(steps):
         whole = {0: lfsr.join(list(w32), 32), 1: lfsr.join(list(w14), 14)}.get(which, int(w[0]))
         yield lfsr.shown(stream, whole)
-        reckon_tables.next_word(which, w32, w14, w)
+        entry(KERNELS, "next_word")(which, w32, w14, w)
 
 
 KINDS = {f"reckon_{name}.npz": partial(table, name) for name in TABLES} | {"reckon_lfsr.npz": streams}

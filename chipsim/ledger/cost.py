@@ -35,6 +35,12 @@ class Shape:
     chips: int = 1
     cores: int = 0
 
+    def operation(self, samples: int) -> Operation:
+        """So many samples in real time; without steps the time is not known."""
+        if not self.steps:
+            return Operation(None, self.chips, self.cores)
+        return Operation(samples * self.steps * self.dt_ms / 1000, self.chips, self.cores)
+
 
 def breakdown(report: EnergyReport) -> dict[str, float]:
     """Joules by part: total, synapse, dendrite, soma, network, learning, error, static."""
@@ -59,7 +65,6 @@ def cost(
     learning, evaluation   (counts, synaptic events by format) of the run and of its last evaluation
     per_accuracy_point_J   all that learning took over the percentage points of test accuracy
     """
-    seconds = shape.steps * shape.dt_ms / 1000
     out: dict[str, Any] = {
         "assumed": f"real time: {shape.steps} steps of {shape.dt_ms:g} ms a sample, "
         f"{shape.chips} chip(s), {shape.cores} core(s)",
@@ -73,8 +78,7 @@ def cost(
     ):
         if counted is None or not samples:
             continue
-        time = Operation(seconds * samples, shape.chips, shape.cores) if shape.steps else Operation()
-        report = price(counted[0], chip, profile, formats=counted[1], operation=time)
+        report = price(counted[0], chip, profile, formats=counted[1], operation=shape.operation(samples))
         out[key] = _per_sample(report, samples)
         if key == "per_learned_sample" and accuracy and report.priced_J is not None:
             out["per_accuracy_point_J"] = report.priced_J / (100 * accuracy)

@@ -104,6 +104,9 @@ def _costs(plan, chip, state, evaluation, out, shape: Shape, profile) -> dict[st
     ]
     accuracy = (out.get("accuracy") or {}).get("test")
     return {
+        "energy": price(
+            counted[0][0], chip, profile, formats=counted[0][1], operation=placed.operation(shape.learned)
+        ).to_dict(),
         "mapping": mapping,
         "cost": cost(chip, counted[0], counted[1], placed, accuracy, profile),
         "plasticity": plasticity(out, shape.learned),

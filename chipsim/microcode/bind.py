@@ -46,6 +46,7 @@ class Use:
     engine               None: the chip's; "lines": run unlowered
     end_of_sample        the update instant is the end of the sample
     sample_steps         T of `history ... depth=T` (0: not given)
+    engine_settings      of a sum-of-products engine with streams: epoch, graded, seed (epoch_terms.py)
     """
 
     weight: Format
@@ -68,6 +69,7 @@ class Use:
     end_of_sample: bool = False
     shared: bool = False
     sample_steps: int = 0
+    engine_settings: Mapping[str, object] = field(default_factory=dict)
 
 
 def bind(program: Program, chip, use: Use) -> BoundProgram:

@@ -20,6 +20,7 @@ from chipsim.microcode.source import Source
 
 FUNCTIONS = {"min": 2, "max": 2, "abs": 1, "sign": 1}
 COMPARE = {">=": "ge", ">": "gt", "<=": "le", "<": "lt", "==": "eq"}
+LARGEST_MANTISSA = 7  # a larger even one is halved, its exponent raised
 MAX_SHIFT = 40
 
 
@@ -226,15 +227,20 @@ def read_product(tree: Tree, here: Place) -> ProductLine:
     for op in expr.children[1::2]:
         if op.value != "*":
             here.fail(f"'{op}' between factors", op, "one product per line: write each term on its own line")
-    scale, factors = Fraction(1), []
+    scale, whole, factors = Fraction(1), 1, []
     for term in expr.children[0::2]:
         minus, atom = term.children
-        scale = -scale if minus else scale
-        if isinstance(atom, Token) and atom.type == "NUMBER":
-            scale *= number(atom)
-        else:
+        whole = -whole if minus else whole
+        if not (isinstance(atom, Token) and atom.type == "NUMBER"):
             factors.append(_factor(atom, here))
+        elif atom.isdigit():
+            whole *= int(atom)
+        else:
+            scale *= number(atom)
     mantissa, exponent = _dyadic(scale, expr, here)
+    mantissa *= whole
+    while abs(mantissa) > LARGEST_MANTISSA and mantissa % 2 == 0:
+        mantissa, exponent = mantissa // 2, exponent + 1
     return ProductLine(str(target), str(mode), mantissa, exponent, tuple(factors), here.line, here.text)
 
 
@@ -263,7 +269,8 @@ def _factor(atom: Token | Tree, here: Place) -> ProductFactor:
 
 
 def _dyadic(scale: Fraction, expr: Tree, here: Place) -> tuple[int, int]:
-    """Odd mantissa and exponent of a dyadic rational."""
+    """Odd mantissa and exponent of a dyadic rational. (Whole numbers keep their place in the mantissa as
+    written: 6 and 3 * 2^1 lose different bits to an engine's floor.)"""
     size = scale.denominator
     if size & (size - 1):
         here.fail(f"{scale} is no integer times a power of two", expr, "write for example 3 * 2^-4")

@@ -17,6 +17,7 @@ from fractions import Fraction
 
 from chipsim.errors import LimitError
 from chipsim.fixed import width_for
+from chipsim.microcode.epoch_bind import EngineSettings, bind_traces
 from chipsim.microcode.lower_lines import Lowering
 from chipsim.microcode.program import BoundLine, BoundProgram, Lowered, Note, Sums
 
@@ -31,7 +32,8 @@ def lower(bound: BoundProgram, chip, use) -> BoundProgram:
     """
     sums = sums_of(chip)
     _engine(bound, chip, use, sums)
-    work = Lowering(bound, chip, sums)
+    engine = EngineSettings.of(chip, use)
+    work = Lowering(bound, chip, sums, engine.epoch)
     for line in bound.lines:
         work.line(line)
     for product in bound.products:
@@ -40,7 +42,7 @@ def lower(bound: BoundProgram, chip, use) -> BoundProgram:
     refused = [row for row in work.table() if row.verdict == "refused"]
     if refused:
         raise _refusal(bound, chip, refused)
-    return _program(bound, chip, work, sums)
+    return bind_traces(_program(bound, chip, work, sums, engine.epoch), chip, engine)
 
 
 def sums_of(chip) -> Sums:
@@ -124,7 +126,7 @@ def _refusal(bound: BoundProgram, chip, rows: list[Lowered]) -> LimitError:
 # ---------------------------------------------------------------- the program that is left
 
 
-def _program(bound: BoundProgram, chip, work: Lowering, sums: Sums) -> BoundProgram:
+def _program(bound: BoundProgram, chip, work: Lowering, sums: Sums, epoch: int) -> BoundProgram:
     lines = tuple(replace(x, ordinal=k) for k, x in enumerate(work.needed()))
     temps = {x.target.name for x in lines if x.target.temp}
     registers = [r for r in bound.registers if not r.temp or r.name in temps]
@@ -147,7 +149,7 @@ def _program(bound: BoundProgram, chip, work: Lowering, sums: Sums) -> BoundProg
         phase7=sum(x.section == "on_third_factor" for x in lines),
         products=tuple(work.products),
         notes=tuple(notes),
-        learning_epoch=chip.learning.products.epoch_default,
+        learning_epoch=epoch,
         sums=sums,
         sent=tuple(work.sent),
         lowering=work.table(),

@@ -44,10 +44,10 @@ class Lowering:
     """Collects what becomes of a program. After all `line` and `product` calls: `table()` has the
     verdicts, `needed()` the lines that are left, `products`, `sent` and `ranges` the rest."""
 
-    def __init__(self, bound: BoundProgram, chip, sums: Sums):
+    def __init__(self, bound: BoundProgram, chip, sums: Sums, epoch: int):
         self.bound, self.chip = bound, chip
         self.programmable = chip.learning.third_factor in ("per_post_neuron", "any")
-        self.epoch = chip.learning.products.epoch_default
+        self.epoch = epoch
         self.params = {p.name: p for p in bound.params}
         self.scaler = Scaler(bound, chip, sums)
         self.ranges = self.scaler.ranges
@@ -102,6 +102,9 @@ class Lowering:
             factor = x.b if x.a.name == t.name else x.a
             if factor is None or factor.kind in ("const", "param"):
                 return self._stays(x, "decay of a trace register")
+        lives_one_step = self.chip.learning.products.streams is not None and x.a is not None and x.a.raw == 0
+        if alone and x.section == "on_step" and x.mode == "=" and x.b is None and lives_one_step:
+            return self._stays(x, "a trace that lives in the step of its spike")
         if alone and x.section == section and x.mode == "+=" and self.impulse(x):
             return self._stays(x, "impulse of a trace register")
         if t.owner == "post" and x.section in ("on_membrane", "on_third_factor"):

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from chipsim.fixed import Format
+from chipsim.microcode.epoch_terms import EpochTraces
 from chipsim.microcode.product_terms import Factor as Factor
 from chipsim.microcode.product_terms import Lowered, ProductLine, ProductTerm, Sums
 from chipsim.microcode.product_terms import ProductFactor as ProductFactor
@@ -318,6 +319,7 @@ class BoundProgram:
     consts: tuple[tuple[str, str, int], ...] = field(default=())  # name, format, raw: for listings
     learning_epoch: int = 1  # on_products runs every so many steps
     sums: Sums | None = None
+    traces: EpochTraces | None = None  # engines whose traces live in the synapses: see epoch_traces.py
     sent: tuple[str, ...] = ()  # post registers that the products consume: 0 after them
     lowering: tuple[Lowered, ...] = ()
     history: tuple[str, ...] = ()  # registers and inputs stored at the end of each step

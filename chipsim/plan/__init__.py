@@ -20,6 +20,7 @@ from chipsim.plan.circuits import check_circuits, circuit_notes, fold_circuits, 
 from chipsim.plan.connections import bind_connection, fold_connection
 from chipsim.plan.core import fold_core
 from chipsim.plan.folding import folding_notes
+from chipsim.plan.lava import seeded
 from chipsim.plan.layers import finish_layers, fold_layers, weight_formats
 from chipsim.plan.limits import check_limits
 from chipsim.plan.reckon import plan_reckon
@@ -123,6 +124,7 @@ def plan(
         connections.append(
             fold_connection(network, chip, c, bits[c.index], layers[c.post], rules, update, noise, use, notes)
         )
+    connections = [seeded(c, seed) for c in connections]
     circuits = fold_circuits(network.circuits, connections, layers, update, contexts)
     notes += circuit_notes(network.circuits, connections, layers)
     layers = finish_layers(network, layers, connections, circuits)

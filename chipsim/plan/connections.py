@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
+import numpy as np
+
 from chipsim.errors import LimitError, SettingError, did_you_mean
 from chipsim.fixed import Format
 from chipsim.microcode.program import BoundProgram, Note, Program
 from chipsim.network import Connection, Network
+from chipsim.plan.lava import checked_exp, is_lava, lava_limits, sign_mode
 from chipsim.plan.layers import pool_scale
 from chipsim.plan.types import REWARD, THIRD_FACTOR, ConnectionPlan, LayerPlan, Update
 
@@ -46,10 +49,17 @@ def fold_connection(
         raise LimitError(
             f"delay {delay}; the chip's largest is {high}", where=f"{c.name} on chip {chip.name}"
         )
+    if c.delays is not None and np.min(c.delays, initial=low) < low:
+        raise LimitError(
+            f"a synapse's delay of {np.min(c.delays)}; the chip's smallest is {low}",
+            where=f"{c.name} on chip {chip.name}",
+            remedy=f"give delays of {low} and more",
+        )
     if delay != c.delay:
         notes.append(Note("approximated", 0, f"{c.name}: delay {c.delay} raised to the chip's minimum {low}"))
     w_lo = weight.lo if c.w_min is None else max(weight.lo, math.ceil(c.w_min / float(weight.lsb)))
     w_hi = weight.hi if c.w_max is None else min(weight.hi, math.floor(c.w_max / float(weight.lsb)))
+    w_lo, w_hi = lava_limits(c, chip, weight, (w_lo, w_hi))
     kind = noise or chip.noise_default
     if kind not in chip.noises:
         raise LimitError(
@@ -79,7 +89,7 @@ def fold_connection(
         weight=weight,
         w_lo=w_lo,
         w_hi=w_hi,
-        shift=layer.acc_frac - weight.frac - scale,
+        shift=layer.acc_frac - weight.frac - scale + checked_exp(c, chip),
         graded=graded,
         delay=delay,
         asked=c.delay,
@@ -91,6 +101,7 @@ def fold_connection(
         spread=spread,
         conv=c.conv,
         scale=scale,
+        even=is_lava(chip) and sign_mode((w_lo, w_hi), weight) == "MIXED",
     )
 
 
@@ -125,5 +136,6 @@ def bind_connection(network, chip, c, weight, w_lo, w_hi, layer, rules, update, 
             engine=use["engine"],
             end_of_sample=update.kind == "end",
             sample_steps=use["sample_steps"],
+            engine_settings=own.get("engine", {}),
         ),
     )

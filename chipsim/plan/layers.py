@@ -9,6 +9,7 @@ from fractions import Fraction
 from chipsim.errors import LimitError, NetworkError
 from chipsim.fixed import Format, fold
 from chipsim.network import Connection, Layer, Network
+from chipsim.plan.lava import lava_layer
 from chipsim.plan.types import ConnectionPlan, LayerPlan
 
 
@@ -100,6 +101,7 @@ def fold_layers(network: Network, chip: object, bits: list[Format]) -> list[Laye
                 where=f"layer '{layer.name}' on chip {chip.name}",
                 remedy=f"use {'smaller windows, ' * averaged}narrower weights or a larger w_range",
             )
+        lava = lava_layer(layer, chip, v)
         plans.append(
             LayerPlan(
                 index=layer.index,
@@ -131,6 +133,7 @@ def fold_layers(network: Network, chip: object, bits: list[Format]) -> list[Laye
                 shape=layer.shape,
             )
         )
+        plans[-1] = replace(plans[-1], **lava)
     return plans
 
 
@@ -184,4 +187,4 @@ def _input_bound(network: Network, c: ConnectionPlan) -> int:
     steps = 1 if described.delays is None else int(described.delays.max()) + 1
     pool = network.layers[c.pre].pool
     payload = (1 if not c.graded else 255) if pool is None else 1 << pool.scale
-    return c.fan_in * max(-c.w_lo, c.w_hi) * payload * steps << c.shift
+    return c.fan_in * max(-c.w_lo, c.w_hi) * payload * steps << max(c.shift, 0)

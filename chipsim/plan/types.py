@@ -76,6 +76,8 @@ class LayerPlan:
     history      steps of spikes kept for delayed connections and for replays
     kept         of these, steps kept for replays only
     homeo_up/down  raw amounts added per spike and subtracted per learned sample
+    arithmetic   plain, or lava: decays, thresholds and biases are per neuron in state (reference_lava.py)
+    reset_every  (n, offset): u = v = 0 at the begin of the steps with step % n == offset
     shape        (h, w, channels) of a map, None for a plain row of neurons
     pool, below  pool layers only: the windows, and the layer they look at
     """
@@ -113,6 +115,8 @@ class LayerPlan:
     kept: int = 0
     incoming: tuple[int, ...] = ()
     circuit: int | None = None
+    arithmetic: str = "plain"
+    reset_every: tuple[int, int] | None = None
     shape: Shape | None = None
     pool: Pool | None = None
     below: int = -1
@@ -125,8 +129,10 @@ class ConnectionPlan:
     lookback     a spike of the pre layer fired at step t arrives at step t + lookback as the walk
                  of the step sees it (0: within the step)
     delay        the delay used (raised to the chip's minimum), asked the one described
-    shift        left shift that aligns the weight to the accumulator
+    shift        left shift that aligns the weight to the accumulator; below 0 (arithmetic lava) the sum of
+                 what a step delivers is floored by a right shift
     conv         a convolution: n_pre and n_post are neurons, weights are [conv.rows, channels]
+    even         initial weights are floored to even numbers (8 bits with a sign in Lava's 9-bit range)
     scale        bits by which payloads are divided (the windows of an average pool layer)
     """
 
@@ -152,6 +158,7 @@ class ConnectionPlan:
     spread: float = 0.0
     conv: Conv | None = None
     scale: int = 0
+    even: bool = False
 
     @property
     def fan_in(self) -> int:

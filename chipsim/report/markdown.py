@@ -29,7 +29,7 @@ SECTIONS = (
 
 def markdown_report(data: Mapping[str, Any]) -> str:
     """Every section as a table: lists of records as rows, everything else as name and value."""
-    lines = [f"# {data['summary'].get('experiment') or 'run'}"]
+    lines = [f"# {_cell(data['summary'].get('experiment') or 'run')}"]
     for title, path in SECTIONS:
         part: Any = data
         for key in path.split("/"):
@@ -79,4 +79,4 @@ def _cell(value: Any) -> str:
     if value is None:
         return "-"
     text = f"{value:.6g}" if isinstance(value, float) else str(value)
-    return text.replace("|", "\\|").replace("\n", " ")
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|").replace("\n", " ")

@@ -1,0 +1,87 @@
+"""A stored run as a Lava export: its network, and the first samples of its training part in a row."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chipsim.data.events import Events
+from chipsim.errors import SettingError
+from chipsim.experiment import Context, load_experiment
+from chipsim.lava.export import export_lava
+from chipsim.library import find
+from chipsim.plan import Update
+from chipsim.progress import Progress
+from chipsim.run_folder import load_run
+from chipsim.settings import restore_settings
+from chipsim.simulator import Simulator
+
+CHIP = "loihi2_lava"
+
+
+def continuous(sim: Simulator, steps: int) -> Simulator:
+    """The simulator with `update = end` as an update every `steps` steps: a run in one piece has one end."""
+    if sim.plan.update.kind != "end":
+        return sim
+    made = copy.copy(sim)
+    made.plan, made._kernels = replace(sim.plan, update=Update("every", steps)), None
+    return made
+
+
+def export_run(
+    run: str | Path, folder: str | Path, samples: int, data: Path | None, progress: Progress
+) -> dict[str, Any]:
+    """Export a run folder's network with `samples` training samples as one continuous presentation.
+
+    A run on another chip is brought to loihi2_lava: its weights are requantised, the loss is printed.
+    Returns the manifest. Raises SettingError for experiments without a stored network of this kind.
+    """
+    start = load_run(run)
+    stored = start.manifest
+    loaded = load_experiment(stored["experiment_path"] or stored["experiment"])
+    made: list[dict[str, Any]] = []
+
+    def write(sim: Simulator, parts: Any) -> dict[str, Any]:
+        few = parts.train.events(np.arange(min(samples, len(parts.train))))
+        dense = few.to_dense().reshape(1, -1, few.n_axons)
+        labels = np.repeat(np.asarray(parts.train.labels[: few.samples]), few.n_steps)
+        events = Events.from_dense(dense, graded=few.graded)
+        title = f"{stored['experiment']}, rule {stored['rule']}, seed {stored['seed']}"
+        made.append(export_lava(continuous(sim, few.n_steps), events, folder, labels, title=title))
+        return {}
+
+    if loaded.evaluate is not None:
+        loaded.evaluate(_context(start, loaded, data, progress, write))
+    if not made:
+        raise SettingError(
+            f"experiment '{loaded.name}' has no stored network that can be exported",
+            where=str(start.path),
+            remedy="use chipsim.lava.export.export_lava in a script of your own",
+        )
+    return made[0]
+
+
+def _context(start: Any, loaded: Any, data: Path | None, progress: Progress, write: Any) -> Context:
+    stored = start.manifest
+    rule = stored["rule_path"] or stored["rule"]
+    chip = stored["chip_path"] if stored["chip"] == CHIP and stored["chip_path"] else CHIP
+    return Context(
+        settings=restore_settings(loaded.settings, stored["settings"]),
+        chip=chip,
+        chip_path=find("chip", chip),
+        rule=rule,
+        rule_path=find("rule", rule) if rule else None,
+        seed=stored["seed"],
+        data=data,
+        out=None,
+        progress=progress,
+        start=start,
+        engine=None,
+        fit=stored.get("fit", "refuse"),
+        noise=stored.get("noise"),
+        instead=write,
+    )
