@@ -129,7 +129,7 @@ def _models() -> dict[str, type]:
 
 
 def settings(made: Path) -> Target:
-    """--set texts, a line each, for the experiment named in the first line; and --grid, --over, --checkpoint."""
+    """--set texts, a line each, for the experiment in the first line; --grid, --over, --checkpoint."""
     from chipsim.checkpoint import Interval
     from chipsim.errors import ChipsimError
     from chipsim.search.space import parse_choices
