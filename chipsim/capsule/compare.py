@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from chipsim.errors import RunError
-from chipsim.run_folder import Run, read_json
+from chipsim.run_folder import Run
 
 HERE, THERE = "here", "in the capsule"
 TWIN = "twin"  # in floating point: the same only on the same libraries
@@ -49,7 +49,7 @@ def compared(there: Run) -> list[str]:
 
 
 def _json(run: Run, name: str) -> Any:
-    return read_json(run.path / name) if (run.path / name).is_file() else None
+    return run.json(name) if (run.path / name).is_file() else None
 
 
 def _chip(shares: Any) -> Any:
