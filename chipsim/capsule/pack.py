@@ -23,6 +23,7 @@ from typing import Any
 from chipsim.durable import write
 from chipsim.errors import RunError
 from chipsim.library import SHELVES, entries, find
+from chipsim.plain_json import sealed
 from chipsim.run_folder import Run, file_sha256, load_run, to_json
 from chipsim.stored_run import stored
 from chipsim.version import __version__
@@ -61,9 +62,11 @@ def pack(run: Run, path: Path) -> str:
     if path.is_dir() or path.resolve() == run.path.resolve():
         raise RunError(f"'{path}' is a folder", remedy="give the name of the file to write")
     packed = {f"run/{name}": _read(run.path / name) for name in RUN if (run.path / name).is_file()}
-    packed["run/manifest.json"] = _without_paths(run.manifest)
+    manifest = dict(run.manifest)
     if "run/result.json" in packed:
-        packed["run/result.json"] = to_json({**json.loads(packed["run/result.json"]), "out": ""}).encode()
+        packed["run/result.json"] = to_json({**run.json("result.json"), "out": ""}).encode()
+        manifest["files"] = {**manifest.get("files", {}), "result.json": _sha256(packed["run/result.json"])}
+    packed["run/manifest.json"] = _without_paths(manifest)
     for kind, name in said.names().items():
         if name:
             packed[f"files/{kind}"] = _source(kind, name, said.sources)
@@ -88,7 +91,7 @@ def _zip(packed: Mapping[str, bytes]) -> bytes:
 
 def _without_paths(manifest: Mapping[str, Any]) -> bytes:
     kept = {key: None if key in PATHS else value for key, value in manifest.items()}
-    return (json.dumps(kept, indent=1) + "\n").encode()
+    return sealed(kept)
 
 
 def _source(kind: str, name: str, sources: Mapping[str, str]) -> bytes:
