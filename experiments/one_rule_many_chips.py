@@ -42,6 +42,7 @@ RULES = ()
 CHIPS = ("ideal",)
 APART = ("size", "none")  # tables of the settings file that are no rules
 NOT_SETTINGS = ("experiment", "part_of", "label", "why")
+LEFT_OUT = "learning was left out"
 SHORT = 160  # characters of a reason in the table; all of it is in the JSON
 
 
@@ -230,7 +231,7 @@ def _not_run(said, cells):
         if host == "refused":
             return f"it works inside the network of {made['part_of']}, which is refused here"
         return f"runs inside the network of {made['part_of']}"
-    return "learning was left out" if "experiment" in made else made.get("why", "no task is known")
+    return LEFT_OUT if "experiment" in made else made.get("why", "no task is known")
 
 
 def short(row, energy=False):
@@ -241,16 +242,22 @@ def short(row, energy=False):
         return [row["test"], *([told] if energy and told else [])]
     if row["verdict"] == "refused":
         return ["-"]
+    if row["not run"] == LEFT_OUT:
+        return [row["verdict"]]
     inside = row["not run"].startswith("runs inside")
     return ["in " + row["not run"].split()[-1]] if inside else ["not run"]
 
 
 def matrix(rows, rules, chips):
-    """Rules by chips: `96.4`, `~95.1` where approximated, `-` refused, or why it did not run."""
-    cells = {
-        (x["rule"], x["chip"]): ("~" if x["verdict"] == "approximated" else "") + short(x)[0] for x in rows
-    }
+    """Rules by chips: `96.4`, `~95.1` where approximated, `-` refused, or a word where nothing ran."""
+    said = {(x["rule"], x["chip"]): x for x in rows}
+    cells = {pair: ("~" * near(x) if "test" in x else "") + short(x)[0] for pair, x in said.items()}
     return [{"rule": f"`{r}`"} | {c: cells[r, c] for c in chips} for r in rules]
+
+
+def near(row):
+    """Whether the chip does the rule only nearly."""
+    return row["verdict"] == "approximated"
 
 
 def _values(said, found, maps):
