@@ -10,6 +10,7 @@ import difflib
 from collections.abc import Iterable
 
 MOST_SHOWN = 1000  # characters of a line of a message; more would come from the input
+MOST_LINES = 40
 
 
 class ChipsimError(Exception):
@@ -34,9 +35,13 @@ class ChipsimError(Exception):
 
 def printable(text: str) -> str:
     """A text that may quote an input, fit for a terminal: no control characters, no endless line."""
+    lines = text.split("\n")
+    if len(lines) > MOST_LINES:
+        left = len(lines) - MOST_LINES
+        lines = [*lines[: MOST_LINES - 3], f"  ... {left} lines more", *lines[-3:]]
     shown = (
         line if len(line) <= MOST_SHOWN else f"{line[: MOST_SHOWN - 40]} ... ({len(line)} characters)"
-        for line in text.split("\n")
+        for line in lines
     )
     return "".join(
         c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in "\n".join(shown)

@@ -57,7 +57,7 @@ def bad(kind):
     return lambda made: fuzz_kinds.Target([{"x.txt": b"1"}], read)
 
 fuzz_worker.CPU_S = 1.0
-fuzz_kinds.KINDS["rule"] = bad(KIND)
+fuzz_kinds.KINDS["rule"] = bad(@)
 fuzz_worker.main()
 """
 TOLD = {
@@ -70,7 +70,7 @@ TOLD = {
 @pytest.mark.parametrize("kind", TOLD)
 def test_the_fuzzer_sees_what_it_is_there_for(tmp_path, kind):
     """A reader that misbehaves in one way, in place of the real one: the finding names it."""
-    (tmp_path / "fuzz_worker_bad.py").write_text(CRASHING.replace("KIND", repr(kind)))
+    (tmp_path / "fuzz_worker_bad.py").write_text(CRASHING.replace("@", repr(kind)))
     start = "import sys, pathlib, fuzz_inputs; fuzz_inputs.WORKER = pathlib.Path(sys.argv.pop()); "
     start += "sys.exit(fuzz_inputs.main())"
     command = [

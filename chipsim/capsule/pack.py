@@ -181,16 +181,18 @@ def _sha256(data: bytes) -> str:
 def file_of(kind: str, name: str, sha256: str, folder: Path, trusted: bool) -> str:
     """Where a replay takes a rule, chip or experiment from: the installed one of that name if it is the
     same file, else the capsule's. RunError for an experiment, which is code, unless trusted."""
+    within = f"{kind} file of the capsule"
     if not NAME.fullmatch(name):
-        raise RunError(f"no name of a {kind}: {name!r}", remedy="ask for the capsule again")
+        raise RunError(f"no name: {name!r}", where=within, remedy="ask for the capsule again")
     source = folder / "files" / kind
     if not source.is_file() or file_sha256(source) != sha256:
-        raise RunError(f"its {kind} file is not the one that it ran", remedy="ask for the capsule again")
+        raise RunError("is not the file that it ran", where=within, remedy="ask for the capsule again")
     if name in entries(kind) and file_sha256(entries(kind)[name]) == sha256:
         return name
     if kind == "experiment" and not trusted:
         raise RunError(
             f"it brings its own experiment script '{name}', which is not among the installed ones",
+            where=within,
             remedy="read it (`unzip -p FILE files/experiment`); if you trust it, add --trust",
         )
     place = folder / "own" / f"{name}{SHELVES[kind].suffix}"
