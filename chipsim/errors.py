@@ -83,5 +83,7 @@ class StrictError(ChipsimError):
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """` (did you mean 'x'?)` for the nearest known name, or an empty string."""
+    if len(name) > 100:  # no name of ours is; comparing takes the square of the length
+        return ""
     near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f" (did you mean '{near[0]}'?)" if near else ""

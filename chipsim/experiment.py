@@ -17,13 +17,14 @@ import hashlib
 import importlib.util
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from pydantic import BaseModel
 
+from chipsim.checkpoint import Checkpoints, off
 from chipsim.errors import SettingError
 from chipsim.library import entries, find, looks_like_path
 from chipsim.progress import Progress
@@ -52,6 +53,7 @@ class Context:
     strict: bool = False
     noise: str | None = None
     threads: int | None = None
+    checkpoints: Checkpoints = field(default_factory=off)
     instead: Callable[[Any, Any], dict[str, Any]] | None = None  # of scoring a stored network: (sim, parts)
 
 

@@ -61,6 +61,7 @@ def run_folds(
     accuracy holds means over the folds (twin with `twin`, linear readout under controls), `folds` one
     row each.
     """
+    context.out.note(data=dict(data or {}))
     rows, sims = [], []
     for fold in folds:
         context.progress.phase(fold.name)
@@ -70,7 +71,6 @@ def run_folds(
         told = {k: v for k, v in row.items() if isinstance(v, float)}
         context.progress.line(f"{fold.name:10} " + "  ".join(f"{k} {100 * v:.2f}" for k, v in told.items()))
     text = store(context.out.path, "folds", rows)
-    context.out.note(data=dict(data or {}))
     return _result(context, rows, sims, text)
 
 
@@ -83,7 +83,13 @@ def _one(context: Context, samples: Recorded, fold: Fold) -> tuple[dict[str, Any
     row: dict[str, Any] = {"fold": fold.name, "train": len(fold.train)}
     for name, net in nets.items():
         done = train(
-            net, parts, s.schedule, votes=voters(net), progress=context.progress, label=name or "chip"
+            net,
+            parts,
+            s.schedule,
+            votes=voters(net),
+            progress=context.progress,
+            label=name or "chip",
+            stage=context.checkpoints.stage(f"{fold.name} {name or 'chip'}"),
         )
         found = score(net, parts, context.threads or 1)
         row |= {name or "test": found["test"], f"{name} validation".strip(): found["validation"]}

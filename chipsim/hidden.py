@@ -49,6 +49,7 @@ def grow(
     *,
     gain: float = 1.0,
     input_gain: float = 1.0,
+    input_range: float = 1.0,
     delays: tuple[int, ...] = (0,),
     delay: int = 0,
 ) -> Grown:
@@ -56,7 +57,7 @@ def grow(
 
     neuron   options of every spiking layer
     plastic  rule and settings of every connection between them; the first one may have several delays,
-             and drawn weights of gain * input_gain
+             and drawn weights of gain * input_gain in a range input_range times as wide as they need
     """
     before, places, inward = source, [], []
     for spec in specs:
@@ -65,10 +66,11 @@ def grow(
             _pool(net, places, before, found)
             before = places[-1]
             continue
-        name, own = f"hidden{len(places) + 1}", gain * (input_gain if before == source else 1)
+        first = before == source
+        name, own = f"hidden{len(places) + 1}", (gain * input_gain, input_range) if first else (gain, 1.0)
         if found["dense"]:
             net.lif(name, int(spec), **neuron)
-            late = delays if before == source else (delay,)
+            late = delays if first else (delay,)
             inward.append(_dense(net, before, name, plastic, own, late))
         else:
             inward.append(_conv(net, before, name, found, neuron, plastic, own))
@@ -88,14 +90,16 @@ def _pool(net: Network, places: list[str], before: str, found: re.Match) -> None
     places[-1] = name
 
 
-def _spread(fan_in: int, gain: float) -> dict[str, float]:
-    reach = float(2.0 ** np.ceil(np.log2(gain)) * weight_range(fan_in))
+def _spread(fan_in: int, own: tuple[float, float]) -> dict[str, float]:
+    """The drawn weights' spread and range; own: their gain, and a factor of the range."""
+    gain, wider = own
+    reach = float(2.0 ** np.ceil(np.log2(gain)) * weight_range(fan_in) * wider)
     return {"spread": gain * float(np.sqrt(3.0 / fan_in)), "w_range": reach}
 
 
-def _dense(net: Network, before: str, name: str, plastic: dict, gain: float, delays: tuple) -> str:
+def _dense(net: Network, before: str, name: str, plastic: dict, own: tuple, delays: tuple) -> str:
     """One connection per delay; returns the first one's name."""
-    drawn = _spread(net.layer(before).size * len(delays), gain)
+    drawn = _spread(net.layer(before).size * len(delays), own)
     more = len(delays) > 1
     names = [f"{before}->{name}" + f" after {delay}" * (more and delay > 0) for delay in delays]
     for connection, delay in zip(names, delays, strict=True):
@@ -104,7 +108,7 @@ def _dense(net: Network, before: str, name: str, plastic: dict, gain: float, del
 
 
 def _conv(
-    net: Network, before: str, name: str, found: re.Match, neuron: dict, plastic: dict, gain: float
+    net: Network, before: str, name: str, found: re.Match, neuron: dict, plastic: dict, own: tuple
 ) -> str:
     shape: Shape | None = net.layer(before).shape
     kernel, channels = int(found["kernel"]), int(found["channels"])
@@ -122,4 +126,4 @@ def _conv(
             remedy="take a smaller kernel or pool less",
         )
     net.lif(name, post, **neuron)
-    return net.conv(before, name, kernel, **_spread(kernel * kernel * shape[2], gain), **plastic)
+    return net.conv(before, name, kernel, **_spread(kernel * kernel * shape[2], own), **plastic)

@@ -7,11 +7,12 @@ add the counters of the others to it; the ledger then counts them all.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from chipsim.chip import load_chip
 from chipsim.errors import SettingError
 from chipsim.experiment import Context
-from chipsim.ledger import check_memory, counters, summary
+from chipsim.ledger import check_memory, counters, per_sample, summary
 from chipsim.report.units import engineering
 from chipsim.run_folder import digest
 from chipsim.simulator import Simulator
@@ -45,7 +46,7 @@ def outcome(context: Context, sims: Mapping[str, Simulator]) -> dict:
     weights, parts, priced, unpriced = {}, {}, [], {}
     for label, sim in sims.items():
         for c in sim.plan.connections:
-            if c.program is not None:
+            if c.program is not None or sim.plan.reckon is not None:
                 name = f"{label}.{c.name}" if len(sims) > 1 else c.name
                 weights[_array_name(name)] = sim.state[f"c{c.index}_w"]
         energy = summary(sim.plan, chip, sim.state).get("energy") or {}
@@ -68,3 +69,17 @@ def _array_name(name: str) -> str:
     """A name that weights.npz takes: letters, digits, `_`, `.` and `-`, beginning with a letter."""
     text = "".join(c if c.isalnum() or c in "._-" else "_" for c in name.replace("->", "-"))
     return text if text[0].isalpha() else f"w_{text}"
+
+
+def sample_costs(made: Mapping[str, Any], learned: int, tested: int) -> dict[str, Any]:
+    """{"per_sample", "cost", "mapping"} of a summary that was made with a `Shape`, for a run's result.
+
+    per_sample  operations by purpose and memory; cost  joules of a learned sample and of an inference
+    mapping     {"fits", "reason", "cores", "chips", "binds"}
+    """
+    mapping = made.get("mapping") or {}
+    return {
+        "per_sample": per_sample(made, learned, tested),
+        "cost": made.get("cost"),
+        "mapping": {key: mapping.get(key) for key in ("fits", "reason", "cores", "chips", "binds")},
+    }

@@ -6,7 +6,7 @@
 
 A table is RULE.FORM with keys as for --set ("none" for no value). A run takes the first form of its
 rule, or the one asked for (`--set form=paper`); --set goes on top. Rules without a table run on the
-experiment's defaults.
+experiment's defaults. `chip` and `chip-dfa` are of one family.
 """
 
 from __future__ import annotations
@@ -32,6 +32,16 @@ def forms(experiment: Path) -> dict[str, dict[str, dict[str, Any]]]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingError(f"no TOML: {error}", where=str(path), remedy="correct that line") from None
+
+
+def family(experiment: Path, form: str) -> dict[tuple[str, str], dict[str, Any]]:
+    """{(rule, name): settings} of every form called `form` or `form-...`, in the file's order."""
+    return {
+        (rule, name): found
+        for rule, known in forms(experiment).items()
+        for name, found in known.items()
+        if name == form or name.startswith(f"{form}-")
+    }
 
 
 def preset(experiment: Path, rule: str | None, form: str = "") -> dict[str, Any]:

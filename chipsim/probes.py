@@ -11,7 +11,9 @@ from chipsim.plan import THIRD_FACTOR, ConnectionPlan, LayerPlan, Plan
 
 def locate(plan: Plan, state: Mapping, name: str) -> tuple[str, Format | None]:
     """State array and format (None: plain integers) behind `layer.v|v_compared|u|spikes|threshold|
-    third_factor|error` or `pre->post.w|register`. Raises SettingError with the near name."""
+    third_factor|error` (of a crossbar core `calcium|up|down`) or `pre->post.w|register`.
+
+    Raises SettingError with the near name."""
     head, _, tail = name.rpartition(".")
     found = {x.name: x for x in plan.layers if x.kind != "source"} | {c.name: c for c in plan.connections}
     if head not in found:
@@ -31,6 +33,9 @@ def _of_layer(plan: Plan, x: LayerPlan, state: Mapping) -> dict[str, tuple[str, 
         "spikes": ("fired", None),
         "threshold": ("thr", x.v_fmt),
         "third_factor": ("m", THIRD_FACTOR),
+        "calcium": ("ca", None),
+        "up": ("up", None),
+        "down": ("down", None),
     }
     arrays = {key: (f"l{x.index}_{array}", fmt) for key, (array, fmt) in named.items()}
     if x.circuit is not None and plan.circuits[x.circuit].judged >= 0:

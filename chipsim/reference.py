@@ -18,6 +18,7 @@ from chipsim.microcode.reach import Clock, Wiring, reach_of
 from chipsim.plan import NO_TARGET, ConnectionPlan, LayerPlan, Plan
 from chipsim.plan.replay import check_sample
 from chipsim.reference_circuits import replayed_factors, third_factors
+from chipsim.reference_core import core_present, core_steps
 from chipsim.reference_errors import form_errors
 from chipsim.reference_maps import fire_pool
 from chipsim.reference_neurons import NeuronKeys, add, deliver, fire
@@ -53,7 +54,13 @@ def reference_present(
     SettingError for a remainder of samples while learning with several contexts, DataError for samples
     that are longer than a history.
     """
+    if plan.reckon is not None:
+        from chipsim.reference_reckon_run import present
+
+        return present(plan, state, _by_source(plan, events), labels, learn, samples, predictions)
     run = _Run(plan, state, _by_source(plan, events), labels, rewards, learn)
+    if plan.core is not None:
+        return _core_outputs(plan, state, run, samples, predictions)
     if learn:
         check_sample(plan, run.n_steps)
     chosen = list(range(run.n_samples)) if samples is None else [int(k) for k in samples]
@@ -86,10 +93,24 @@ def reference_steps(
               last of the sample. labels int[contexts] or int[contexts, n_steps],
               rewards int[contexts, n_steps].
     """
+    if plan.reckon is not None:
+        from chipsim.reference_reckon_run import steps
+
+        return steps(plan, state, _by_source(plan, events), labels, learn, start, stop)
     run = _Run(plan, state, _by_source(plan, events), labels, rewards, learn)
+    if plan.core is not None:
+        core_steps(plan, state, run.events, 0, range(start, stop), learn)
+        return
     run.group = list(range(plan.contexts))
     for ts in range(start + 1, stop + 1):
         run.step(ts)
+
+
+def _core_outputs(plan: Plan, state: State, run: _Run, samples: Sequence[int] | None, predictions: bool):
+    chosen = range(run.n_samples) if samples is None else samples
+    counts, membranes = core_present(plan, state, run.events, chosen, run.learn)
+    made = {"potentials": {}, "counts": counts, "membranes": membranes}
+    return made | ({"predictions": {}} if predictions else {})
 
 
 def _by_source(plan: Plan, events: object | Mapping[str, object]) -> dict[int, object]:
@@ -118,7 +139,8 @@ class _Run:
     def __post_init__(self) -> None:
         first = next(iter(self.events.values()))
         self.n_samples, self.n_steps = first.samples, first.n_steps
-        self.wirings = [Wiring.of(c, self.state) for c in self.plan.connections]
+        wired = self.plan.connections if self.plan.core is None else ()
+        self.wirings = [Wiring.of(c, self.state) for c in wired]
         self.group: list[int] = []
 
     # ------------------------------------------------------------ a sample

@@ -2,9 +2,10 @@
 
 manifest.json    status, settings, seeds, versions, data hashes, bound programs, digest, files
 metrics.jsonl    one object per line, appended while the run goes on
-counters.json    every counter
+counters.json    every counter     result.json    the object that --json prints
+programs.json    bound programs: every line with its final formats, constants and tables
 weights.npz      arrays without pickle; shapes, dtypes and the file's hash are in the manifest
-figures/         pictures      report.txt   the text report
+figures/         pictures      report.txt   the text report      summary.json   what reports are made from
 
 `status` in the manifest is the truth: "running" from the first moment, "complete" only as the very
 last write, else "interrupted" or "failed". A run that was killed stays "running" and is refused by
@@ -14,13 +15,12 @@ last write, else "interrupted" or "failed". A run that was killed stays "running
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import math
 import os
 import re
-import zipfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -29,21 +29,26 @@ from typing import Any
 
 import numpy as np
 
+from chipsim.durable import write, writing
 from chipsim.errors import RunError
+from chipsim.npz import read_npz
 from chipsim.version import versions
 
 FORMAT = 1
 RUNS = Path("runs")
 STATUSES = ("running", "complete", "interrupted", "failed")
+SEALED = ("experiment", "chip", "rule", "seed", "settings", "sources", "digest", "accuracy")
 ARRAY_NAME = re.compile(r"[A-Za-z_][\w.\-]*")
 
 
 class RunFolder:
     """A run being written; use it as a context manager, and call `finish` as the last thing."""
 
-    def __init__(self, path: Path, manifest: dict[str, Any]):
+    def __init__(self, path: Path, manifest: dict[str, Any], again: bool = False):
         self.path = path
         self.manifest = manifest
+        self._again = again
+        self._again_metrics = again  # metrics.jsonl is of an earlier try and begins anew
 
     @classmethod
     def create(cls, name: str, out: str | os.PathLike[str] | None = None, **entries: Any) -> RunFolder:
@@ -60,27 +65,67 @@ class RunFolder:
         folder._save_manifest()
         return folder
 
+    @classmethod
+    def reopen(cls, run: Run, complete: bool = False) -> RunFolder:
+        """Go on with a run that did not reach its end; the manifest counts how often.
+
+        Raises RunError for a run that is complete (unless `complete`), and where the folder cannot be
+        written.
+        """
+        if not complete:
+            refuse_complete(run)
+        ended = [{"status": run.status, "resumed": _now(), "versions": versions()}]
+        manifest = {key: value for key, value in run.manifest.items() if key not in ("reason", "ended")}
+        manifest |= {"status": "running", "earlier": [*manifest.get("earlier", ()), *ended]}
+        folder = cls(run.path, manifest, again=True)
+        folder._save_manifest()
+        return folder
+
     def note(self, **entries: Any) -> None:
-        """Add entries to the manifest (settings, seeds, data hashes, bound programs, ...)."""
+        """Add entries to the manifest (settings, seeds, data hashes, bound programs, ...).
+
+        Raises RunError where a run that goes on finds other data than before.
+        """
+        before, now = self.manifest.get("data"), _plain(entries.get("data"))
+        known = isinstance(before, dict) and isinstance(now, dict)
+        if self._again and known and any(before.get(key, now[key]) != now[key] for key in now):
+            raise RunError(
+                "the data are not those that the run began with",
+                where=str(self.path),
+                remedy="give the same data with --data DIR, or start a new run",
+            )
         self.manifest.update(entries)
         self._save_manifest()
 
     def metric(self, **row: Any) -> None:
         """Append one row to metrics.jsonl."""
-        with _writing(self.path / "metrics.jsonl") as path, path.open("a", encoding="utf-8") as file:
+        mode, self._again_metrics = ("w", False) if self._again_metrics else ("a", False)
+        with writing(self.path / "metrics.jsonl") as path, path.open(mode, encoding="utf-8") as file:
             file.write(_json(row) + "\n")
 
     def counters(self, counters: Any) -> None:
         """Write counters.json."""
         self._write("counters.json", _json(counters, indent=1).encode())
 
+    def result(self, result: Mapping[str, Any]) -> None:
+        """Write result.json: the object that `--json` prints."""
+        self._write("result.json", _json(result).encode())
+
+    def programs(self, programs: Mapping[str, Any]) -> None:
+        """Write programs.json: the bound program of every connection with a rule."""
+        self._write("programs.json", _json(programs).encode())
+
     def report(self, text: str) -> None:
         """Write report.txt."""
         self._write("report.txt", (text.rstrip("\n") + "\n").encode())
 
+    def summary(self, summary: Mapping[str, Any]) -> None:
+        """Write summary.json, what every form of the report is made from."""
+        self._write("summary.json", _json(summary, indent=1).encode())
+
     def figure(self, name: str) -> Path:
         """Where a picture goes; makes figures/."""
-        with _writing(self.path / "figures") as path:
+        with writing(self.path / "figures") as path:
             path.mkdir(exist_ok=True)
         return path / name
 
@@ -89,17 +134,16 @@ class RunFolder:
         for key, array in arrays.items():
             if not ARRAY_NAME.fullmatch(key) or key in ("file", "allow_pickle") or array.dtype.hasobject:
                 raise ValueError(f"array {key!r} of dtype {array.dtype} cannot be stored")
-        with _writing(self.path / "weights.npz") as path:
-            partial = path.with_name("weights.partial.npz")
-            np.savez(partial, **arrays)
-            os.replace(partial, path)
-            sha256 = file_sha256(path)
+        packed = io.BytesIO()
+        np.savez(packed, **arrays)
+        sha256 = write(self.path / "weights.npz", packed.getvalue())
         declared = {key: {"shape": list(a.shape), "dtype": a.dtype.str} for key, a in arrays.items()}
         self.note(weights={"sha256": sha256, "arrays": declared})
 
     def finish(self, **entries: Any) -> None:
-        """Last entries (digest, accuracy, ...) and the status "complete"."""
-        self.note(**entries, status="complete", ended=_now())
+        """Last entries (digest, accuracy, ...), their seal, and the status "complete"."""
+        self.manifest.update(entries)
+        self.note(sealed=seal(self.manifest), status="complete", ended=_now())
 
     def stop(self, status: str, reason: str) -> None:
         """The status of a run that did not reach its end: interrupted or failed."""
@@ -122,10 +166,7 @@ class RunFolder:
                 raise
 
     def _write(self, name: str, content: bytes) -> None:
-        with _writing(self.path / name) as path:
-            partial = path.with_name(path.name + ".partial")
-            partial.write_bytes(content)
-            os.replace(partial, path)
+        write(self.path / name, content)
 
     def _save_manifest(self) -> None:
         self._write("manifest.json", _json(self.manifest, indent=1).encode())
@@ -146,33 +187,34 @@ class Run:
     def weights(self) -> dict[str, np.ndarray]:
         """The arrays, checked against hash, names, shapes and dtypes in the manifest; RunError else."""
         path, declared = self.path / "weights.npz", self.manifest.get("weights")
-        if not declared or not path.is_file():
+        if not isinstance(declared, dict) or not path.is_file():
             raise RunError("this run stored no weights", where=str(self.path), remedy="run it again")
         if file_sha256(path) != declared.get("sha256"):
             raise _damaged(path, "its sha256 is not the one in manifest.json")
         try:
-            with np.load(path, allow_pickle=False) as file:
-                arrays = {key: file[key] for key in file.files}
-        except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+            with path.open("rb") as file:
+                return read_npz(file, declared["arrays"])
+        except (ValueError, OSError, KeyError, TypeError, AttributeError) as error:
             raise _damaged(path, str(error)) from None
-        found = {key: {"shape": list(a.shape), "dtype": a.dtype.str} for key, a in arrays.items()}
-        if found != declared.get("arrays"):
-            raise _damaged(path, f"it holds {found}, manifest.json declares {declared.get('arrays')}")
-        return arrays
 
     def counters(self) -> Any:
         """counters.json."""
-        return _read_json(self.path / "counters.json")
+        return read_json(self.path / "counters.json")
+
+    def summary(self) -> dict[str, Any] | None:
+        """summary.json, or None where the run wrote none."""
+        path = self.path / "summary.json"
+        return read_json(path) if path.is_file() else None
 
     def metrics(self) -> list[dict[str, Any]]:
         """The rows of metrics.jsonl; a last line cut off by a kill is left out."""
         path = self.path / "metrics.jsonl"
-        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+        lines = _text(path).splitlines() if path.is_file() else []
         rows = []
         for number, line in enumerate(lines, 1):
             try:
                 rows.append(json.loads(line))
-            except json.JSONDecodeError:
+            except (ValueError, RecursionError):
                 if number < len(lines):
                     raise _damaged(path, f"line {number} is no JSON") from None
         return rows
@@ -180,7 +222,7 @@ class Run:
     def report(self) -> str | None:
         """report.txt, or None where the run wrote none."""
         path = self.path / "report.txt"
-        return path.read_text(encoding="utf-8") if path.is_file() else None
+        return _text(path) if path.is_file() else None
 
 
 def load_run(path: str | os.PathLike[str], *, complete: bool = True) -> Run:
@@ -191,7 +233,7 @@ def load_run(path: str | os.PathLike[str], *, complete: bool = True) -> Run:
             f"'{path}' is no run folder (it has no manifest.json)",
             remedy="give the folder that a run printed as out",
         )
-    manifest = _read_json(folder / "manifest.json")
+    manifest = read_json(folder / "manifest.json")
     if not isinstance(manifest, dict) or manifest.get("status") not in STATUSES:
         raise _damaged(folder / "manifest.json", "it has no status")
     if manifest.get("format") != FORMAT:
@@ -203,7 +245,39 @@ def load_run(path: str | os.PathLike[str], *, complete: bool = True) -> Run:
     if complete and manifest["status"] != "complete":
         why = {"running": "still running, or killed"}.get(manifest["status"], manifest["status"])
         raise RunError(f"the run is not complete: {why}", where=str(folder), remedy="use a complete run")
+    if complete and manifest.get("sealed", seal(manifest)) != seal(manifest):
+        raise _damaged(folder / "manifest.json", "its result is not the one that was sealed")
     return Run(folder, manifest)
+
+
+def open_request(
+    command: str, name: str, asked: Mapping[str, Any], out: str | os.PathLike[str] | None
+) -> RunFolder:
+    """The folder of many runs: a new one, or that of the very same request, which goes on.
+
+    Raises RunError for a folder that holds something else.
+    """
+    asked = json.loads(_json(asked))
+    if out is None or not (Path(out) / "manifest.json").is_file():
+        return RunFolder.create(f"{command}-{name}", out, command=command, **{command: asked})
+    run = load_run(out, complete=False)
+    if run.manifest.get("command") != command or run.manifest.get(command) != asked:
+        raise RunError(
+            f"the folder holds something else than this {command}",
+            where=str(out),
+            remedy="give the very command that made it, or a new folder",
+        )
+    return RunFolder.reopen(run, complete=True)
+
+
+def refuse_complete(run: Run) -> None:
+    """RunError for a run that has nothing left to do."""
+    if run.status == "complete":
+        raise RunError(
+            "the run is complete: there is nothing to go on with",
+            where=str(run.path),
+            remedy=f"see it with `chipsim report {run.path}`",
+        )
 
 
 def digest(parts: Mapping[str, Any]) -> str:
@@ -222,6 +296,12 @@ def digest(parts: Mapping[str, Any]) -> str:
         else:
             total.update(f"{name}|{_json(value, sort_keys=True)}|".encode())
     return total.hexdigest()
+
+
+def seal(manifest: Mapping[str, Any]) -> str:
+    """sha256 over what a complete run claims: settings, seed, files, digest, accuracy."""
+    claimed = json.loads(_json({key: manifest.get(key) for key in SEALED}))
+    return hashlib.sha256(json.dumps(claimed, sort_keys=True).encode()).hexdigest()
 
 
 def file_sha256(path: str | os.PathLike[str]) -> str:
@@ -265,7 +345,7 @@ def _now() -> str:
 
 
 def _explicit(path: Path) -> Path:
-    with _writing(path):
+    with writing(path):
         if path.exists() and not path.is_dir():
             raise RunError(f"--out {path} is a file", remedy="give a new or empty folder")
         if path.is_dir() and any(path.iterdir()):
@@ -278,13 +358,13 @@ def _explicit(path: Path) -> Path:
 
 def _next_free(name: str) -> Path:
     """Make runs/NAME or the next free runs/NAME-n; two processes never get the same one."""
-    with _writing(RUNS):
+    with writing(RUNS):
         RUNS.mkdir(exist_ok=True)
     number = 1
     while True:
         path = RUNS / (name if number == 1 else f"{name}-{number}")
         number += 1
-        with _writing(path):
+        with writing(path):
             try:
                 path.mkdir()
                 return path
@@ -292,26 +372,21 @@ def _next_free(name: str) -> Path:
                 continue
 
 
-@contextmanager
-def _writing(path: Path) -> Iterator[Path]:
-    """Turn a refusal of the file system into one RunError that names the place."""
-    try:
-        yield path
-    except OSError as error:
-        raise RunError(
-            f"cannot be written: {error.strerror or error}",
-            where=str(path),
-            remedy="give a folder you can write to with --out DIR, and see that the disk has room",
-        ) from None
-
-
-def _read_json(path: Path) -> Any:
+def read_json(path: Path) -> Any:
+    """A JSON file; RunError where it is missing or damaged."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise _damaged(path, error.strerror or str(error)) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _damaged(path, f"no JSON ({error})") from None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise _damaged(path, str(error)) from None
 
 
 def _damaged(path: Path, why: str) -> RunError:

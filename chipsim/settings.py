@@ -95,6 +95,12 @@ def describe(model: type[BaseModel]) -> list[tuple[str, str, str, str]]:
     return rows
 
 
+def settings_schema(model: type[BaseModel]) -> dict[str, Any]:
+    """JSON schema (draft 2020-12) of an experiment's settings, keys as after --set."""
+    schema = model.model_json_schema(by_alias=True)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
 def _as_typed(value: Any) -> str:
     """A default as one would write it after `--set key=`."""
     if isinstance(value, tuple | list):

@@ -20,16 +20,16 @@ from fractions import Fraction
 
 import numpy as np
 
-from chipsim.compile.run import Kernels, class_labels, event_arrays, label_array, reward_array
+from chipsim.compile.run import class_labels, event_arrays, kernels_of, label_array, reward_array
 from chipsim.data.events import Events
-from chipsim.errors import DataError, SettingError, StrictError
+from chipsim.errors import DataError, SettingError
 from chipsim.fixed import Format, fold
-from chipsim.microcode.program import COUNTS
 from chipsim.network import Network
-from chipsim.plan import Plan, Update, plan
+from chipsim.plan import Plan, Update, offered
 from chipsim.plan.replay import check_sample
 from chipsim.probes import locate
 from chipsim.state import State, digest, make_state
+from chipsim.strict import refuse_losses
 
 CALL_SECONDS = 0.1  # aim of one kernel call, so that Ctrl-C is answered at once
 
@@ -65,18 +65,20 @@ class Simulator:
 
             rules = load_rule
         self.network, self.chip = network, chip
-        self.plan: Plan = plan(network, chip, rules, seed=seed, update=update, contexts=contexts, **options)
+        self.plan: Plan = offered(
+            network, chip, rules, seed=seed, update=update, contexts=contexts, **options
+        )
         self.state: State = make_state(self.plan)
         self.twin = False
         self.probes: dict[str, list] = {}
         self._ts = 0
-        self._kernels: Kernels | None = None
+        self._kernels = None
 
     @property
-    def kernels(self) -> Kernels:
+    def kernels(self) -> object:
         """The compiled step, built at first use."""
         if self._kernels is None:
-            self._kernels = Kernels(self.plan, self.state, twin=self.twin)
+            self._kernels = kernels_of(self.plan, self.state, twin=self.twin)
         return self._kernels
 
     # ------------------------------------------------------------ running
@@ -131,7 +133,7 @@ class Simulator:
             fresh=False,
             outs=self.kernels.outputs(0),
         )
-        self._check_strict()
+        self._refuse_losses()
 
     def present(
         self,
@@ -175,7 +177,7 @@ class Simulator:
             on_block,
             predictions,
         )
-        self._check_strict()
+        self._refuse_losses()
         return self.kernels.named(outs, predictions)
 
     def evaluate(
@@ -219,7 +221,7 @@ class Simulator:
         for name, array in self.state.items():
             if name.endswith(("_stat", "_lines")):
                 state[name] = np.zeros_like(array)
-            elif name.startswith("l") or name == "step":
+            elif name.startswith(("l", "core_", "f_")) or name == "step":
                 state[name] = array.copy()
         return state
 
@@ -333,7 +335,11 @@ class Simulator:
 
     def snapshot(self) -> dict[str, np.ndarray]:
         """Copies of all arrays; `restore` continues from them bit for bit."""
-        return {"ts": np.array([self._ts]), **{k: v.copy() for k, v in self.state.items()}}
+        return {name: array.copy() for name, array in self.arrays().items()}
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The arrays that a snapshot copies, themselves: only to be written away at once."""
+        return {"ts": np.array([self._ts]), **self.state}
 
     def restore(self, snapshot: Mapping[str, np.ndarray]) -> None:
         """Take a snapshot of the same plan. Raises DataError where arrays differ."""
@@ -351,6 +357,10 @@ class Simulator:
         """sha256 of weights, registers, spikes in flight and counters."""
         return digest(self.state)
 
+    def _refuse_losses(self) -> None:
+        if self.plan.strict and not self.twin:
+            refuse_losses(self.plan, self.state)
+
     def counters(self) -> dict:
         """All counters as nested dictionaries of integers (see `ledger.counters`)."""
         from chipsim.ledger import counters
@@ -364,34 +374,10 @@ class Simulator:
 
         return text_report(summary(self.plan, self.chip, self.state))
 
-    def _check_strict(self) -> None:
-        if not self.plan.strict or self.twin:
-            return
-        for c in self.plan.connections:
-            if c.program is None:
-                continue
-            table = self.state[f"c{c.index}_lines"]
-            rows = [(x.ordinal, x.text.strip(), f"line {x.line}") for x in c.program.lines]
-            rows += [(len(rows) + k, f"products into {x}", "products") for k, x in enumerate(_variables(c))]
-            for ordinal, text, place in rows:
-                for what in ("saturated", "wrapped", "rounded_to_zero"):
-                    n = int(table[ordinal, COUNTS.index(what)])
-                    if n:
-                        raise StrictError(
-                            f"{n} writes of `{text}` {what.replace('_', ' ')}",
-                            where=f"{c.name}, rule {c.program.name}, {place}",
-                            remedy="widen the register, change the rate, or run without --strict",
-                        )
-
 
 def _next_block(block: int, seconds: float) -> int:
     """Samples (or steps) of the next call, aiming at CALL_SECONDS; never more than doubled."""
     return max(1, min(2 * block, int(block * CALL_SECONDS / max(seconds, 1e-6))))
-
-
-def _variables(c: object) -> list[str]:
-    """Synaptic variables a sum-of-products program writes, in the order of their counters."""
-    return [getattr(x, "name", str(x)) for x in c.program.variables]
 
 
 def _as_events(events: object) -> object:

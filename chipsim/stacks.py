@@ -54,6 +54,7 @@ class StackSettings(ExperimentSettings):
     activity: float | None = Field(2.0, gt=0, description="spikes per neuron and sample to start with")
     spread: float | None = Field(None, gt=0, description="distance of readout potentials to start with")
     homeostasis: float = Field(0.0, ge=0, description="threshold rise per spike above `activity`")
+    input_range: float = Field(1.0, gt=0, description="weight range of the input's connection")
     delays: tuple[int, ...] = Field((0,), min_length=1, description="of the input, one connection each")
     delay: int = Field(0, ge=0, description="of the connections above the first")
     gain: float = Field(1.0, gt=0, description="scale of the drawn weights")
@@ -61,6 +62,7 @@ class StackSettings(ExperimentSettings):
     circuit: str | None = Field(None, description="third factor; default: the rule's own")
     classifier: str = Field("integrator", pattern="^(integrator|lif|charge)$")
     classifier_tau_ms: float | None = Field(None, gt=0)
+    output_rule: str | None = Field(None, description="of trained outputs; default: delta")
     published: str = Field("delta", description="register that carries the signal downwards")
     hold: bool = Field(False, description="a replay uses the sample's final error in every step")
     readout_tau_ms: float | None = Field(None, gt=0, description="none: no leak")
@@ -132,7 +134,8 @@ def build(
     neuron = {"tau_v_ms": s.tau_v_ms or inf, "tau_u_ms": s.tau_u_ms, "threshold": s.threshold}
     neuron |= {"reset": s.reset, "rectify": s.rectify}
     plastic = {"rule": rule, "settings": own_use(s, rule)}
-    drawn = {"gain": s.gain, "input_gain": s.input_gain, "delays": s.delays, "delay": s.delay}
+    drawn = {"gain": s.gain, "input_gain": s.input_gain, "input_range": s.input_range}
+    drawn |= {"delays": s.delays, "delay": s.delay}
     grown = grow(net, s.hidden, "pixels", {**neuron, "homeostasis": up}, plastic, **drawn)
     circuit = s.circuit or load_rule(rule).circuit or "readout"
     wire(circuit, Stack(net, grown.places, grown.inward, classes, rule, own_use(s, rule), s))

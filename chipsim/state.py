@@ -44,12 +44,14 @@ k<k>_y, k<k>_G     int32[inputs, targets]  targets and coefficients, s8.7
 k<k>_stat          int64[len(state_circuits.circuit_counts(k))]
 k<k>_errh          int32[depth, B, classes]  class errors of each step of the sample, for a replay
 k<k>_past_stat     int64[len(HISTORY_COUNTS)]  (beside k_errh)
+A crossbar core has arrays of its own (`state_core`), and ReckOn's core (`state_reckon`: f_...).
 step               int64[1]   learning steps of the run so far (the next one has number step + 1)
 """
 
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 
@@ -60,6 +62,8 @@ from chipsim.noise import OP_INIT_WEIGHT, draw_key
 from chipsim.plan import ConnectionPlan, LayerPlan, Plan
 from chipsim.state_circuits import CIRCUIT_COUNTS as CIRCUIT_COUNTS
 from chipsim.state_circuits import circuit_arrays
+from chipsim.state_core import core_arrays, core_connection, core_layer, core_weights
+from chipsim.state_reckon import reckon_arrays
 
 LAYER_COUNTS = (
     "spikes",
@@ -86,6 +90,8 @@ def storage(fmt: Format) -> np.dtype:
 def make_state(plan: Plan) -> State:
     """All arrays of a plan at their initial values; weights drawn or folded from the description."""
     state: State = {"step": np.zeros(1, np.int64)}
+    if plan.core is not None:
+        return _core_state(state, plan)
     for layer in plan.layers:
         _layer_arrays(state, layer, plan)
     for c in plan.connections:
@@ -93,6 +99,23 @@ def make_state(plan: Plan) -> State:
     for k in plan.circuits:
         circuit_arrays(state, k, plan)
     history_arrays(state, plan)
+    if plan.reckon is not None:
+        reckon_arrays(state, plan)
+    return state
+
+
+def _core_state(state: State, plan: Plan) -> State:
+    """The arrays of an event-driven crossbar core (see `state_core`)."""
+    for layer in plan.layers:
+        core_layer(state, layer, plan, len(LAYER_COUNTS))
+    for c in plan.connections:
+        described, shape = plan.network.connections[c.index], (c.n_pre, c.n_post)
+        if c.sparse:
+            shape = _sparse_index(state, f"c{c.index}_", described.sparse, c)
+        drawn = replace(c, w_lo=c.weight.lo + 1, w_hi=c.weight.hi)
+        w = initial_weights(drawn if described.weights is None else c, described.weights, shape, plan.seed)
+        core_connection(state, c, core_weights(state, plan, c, w), len(CONNECTION_COUNTS))
+    core_arrays(state, plan)
     return state
 
 

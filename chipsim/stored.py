@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+from typing import Any
+
 import numpy as np
 
 from chipsim.errors import RunError
 from chipsim.fixed import Format
+from chipsim.microcode.program import BoundProgram
 from chipsim.run_folder import Run, RunFolder
 from chipsim.simulator import Simulator
 from chipsim.state import storage
@@ -38,6 +42,24 @@ def store_weights(out: RunFolder, sim: Simulator) -> None:
             name: {"what": what, "format": str(fmt) if fmt else None} for name, (what, fmt) in named.items()
         }
     )
+
+
+def bound_programs(sim: Simulator) -> dict[str, Any]:
+    """Connection -> its bound program as plain values: lines, formats, raw constants, tables."""
+    return {c.name: _plain(c.program) for c in sim.plan.connections if c.program}
+
+
+def _plain(value: Any) -> Any:
+    """Dataclasses as dictionaries without what is empty; formats and fractions as text."""
+    if isinstance(value, Format):
+        return str(value)
+    if dataclasses.is_dataclass(value):
+        text = "source" if isinstance(value, BoundProgram) else None  # the rule file: in the manifest
+        named = {x.name: getattr(value, x.name) for x in dataclasses.fields(value) if x.name != text}
+        return {key: _plain(x) for key, x in named.items() if x not in (None, (), "")}
+    if isinstance(value, list | tuple):
+        return [_plain(x) for x in value]
+    return value if value is None or isinstance(value, bool | int | str) else str(value)
 
 
 def restore_weights(sim: Simulator, run: Run) -> list[str]:

@@ -61,9 +61,14 @@ def calibrated(s: StackSettings, choice: Choice, parts: Parts) -> Simulator:
 def learned(context: Context, sim: Simulator, s: StackSettings, parts: Parts, label: str) -> list[float]:
     """Train for the settings' epochs; accuracy while learning, by epoch."""
     context.progress.phase(label)
-    shares: list[float] = []
-    for epoch in range(1, s.epochs + 1):
+    stage = context.checkpoints.stage(label)
+    stage.restore(sim)
+    shares: list[float] = list(stage.cursor.get("shares", ()))
+    for epoch in range(len(shares) + 1, s.epochs + 1):
         set_rate(sim, s.schedule.shift(epoch), s.rate_offsets)
-        shares.append(learn_epoch(sim, parts.train, epoch, votes=voters(sim)))
+        shares.append(learn_epoch(sim, parts.train, epoch, votes=voters(sim), stage=stage))
+        stage.reached(sim, shares=shares)
         context.progress.tick(epoch, s.epochs, accuracy=shares[-1])
+    if not stage.finished:
+        stage.finish(sim, shares=shares)
     return shares

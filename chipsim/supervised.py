@@ -22,12 +22,21 @@ from chipsim.experiment import Context
 from chipsim.feed import silent_labels
 from chipsim.figures import draw_run
 from chipsim.float_twin import twin_of
-from chipsim.ledger import activity, check_memory, counters, per_sample, summary, surrogate_shares
+from chipsim.ledger import (
+    Shape,
+    activity,
+    check_memory,
+    counters,
+    neurobench,
+    summary,
+    surrogate_shares,
+)
 from chipsim.microcode.lower import lowering_table
+from chipsim.outcome import sample_costs
 from chipsim.report.text import text_report
 from chipsim.simulator import Simulator
 from chipsim.stacks import Choice, StackSettings, calibrate, first, for_samples, voters
-from chipsim.stored import restore_weights, store_weights
+from chipsim.stored import bound_programs, restore_weights, store_weights
 from chipsim.train import accuracy, evaluate, train
 
 
@@ -60,6 +69,7 @@ def _simulator(context: Context, parts: Parts) -> Simulator:
 def run_supervised(context: Context, parts: Parts, data: Mapping[str, str] | None = None) -> dict[str, Any]:
     """The whole experiment; returns what `chipsim run` prints and stores."""
     s, out, progress = context.settings, context.out, context.progress
+    out.note(data=dict(data or {}))
     parts = encoded(context, parts)
     sim = _simulator(context, parts)
     check_memory(sim.plan, parts.train.n_axons * parts.train.n_steps * 4 * 4096, copies=2 + bool(s.twin))
@@ -81,10 +91,14 @@ def run_supervised(context: Context, parts: Parts, data: Mapping[str, str] | Non
     def note(network: str) -> Callable[[dict[str, Any]], None]:
         return lambda row: out.metric(network=network, **row)
 
-    rows = train(sim, parts, s.schedule, label="chip", on_epoch=note("chip"), **options)
+    def trained(net: Simulator, name: str) -> list[dict]:
+        stage = context.checkpoints.stage(name)
+        return train(net, parts, s.schedule, label=name, on_epoch=note(name), stage=stage, **options)
+
+    rows = trained(sim, "chip")
     twin_rows = []
     if twin:
-        twin_rows = train(twin, parts, s.schedule, label="twin", on_epoch=note("twin"), **options)
+        twin_rows = trained(twin, "twin")
     progress.phase("scores")
     scored = _scores(sim, twin, parts, context.threads or 1)
     controls = _controls(start, parts, context.threads or 1) if s.controls else {}
@@ -98,7 +112,8 @@ def run_supervised(context: Context, parts: Parts, data: Mapping[str, str] | Non
     result["data"] = dict(data or {})
     store_weights(out, sim)
     draw_run(out, sim, start, rows, few, result, controls)
-    out.note(data=dict(data or {}), calibration=calibrated, programs=_programs(sim))
+    out.note(calibration=calibrated, programs=_programs(sim))
+    out.programs(bound_programs(sim))
     return result
 
 
@@ -168,6 +183,8 @@ def _result(context, sim, scored, controls, few, parts) -> dict[str, Any]:
         experiment=context.out.manifest.get("experiment"),
         activity=activity(sim.plan, scored["outputs"], parts.train.n_steps, surrogates=shares),
         evaluation=scored["counters"],
+        shape=Shape(context.settings.epochs * len(parts.train), len(parts.test), parts.train.n_steps),
+        neurobench=neurobench(sim, silent_labels(sim, few), accuracy=scored["accuracy"]["test"]),
     )
     return {
         "accuracy": scored["accuracy"],
@@ -175,7 +192,7 @@ def _result(context, sim, scored, controls, few, parts) -> dict[str, Any]:
         "digest": sim.digest(),
         "counters": counters(sim.plan, sim.state),
         "energy": _energy(made),
-        "per_sample": per_sample(made, context.settings.epochs * len(parts.train), len(parts.test)),
+        **sample_costs(made, context.settings.epochs * len(parts.train), len(parts.test)),
         "summary": made,
         "report": text_report(made),
     }

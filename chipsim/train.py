@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from chipsim.checkpoint import Stage, off
 from chipsim.data.images import Parts
 from chipsim.data.samples import Samples
 from chipsim.data.split import epoch_order
@@ -90,27 +91,44 @@ def learn_epoch(
     epoch: int,
     on_block: Callable[[int, int], None] | None = None,
     votes: Sequence[str] | None = None,
+    stage: Stage | None = None,
 ) -> float:
     """One pass over the samples in the epoch's order; returns the accuracy while learning.
 
     Rate codes get new phases (or draws) in every epoch: the same image is never the same spikes twice.
+    A stage is told after every piece; with an `epoch` in its cursor the pass goes on from there.
     """
+    stage = stage or off().stage("epoch")
+    others = {key: value for key, value in stage.cursor.items() if key != "epoch"}
+    at = stage.cursor.get("epoch") or {"chunk": 0, "shown": 0, "right": 0, "seen": 0, "wall_s": 0, "cpu_s": 0}
+    begun = time.perf_counter() - at["wall_s"], time.process_time() - at["cpu_s"]
     order = epoch_order(len(samples), sim.plan.seed, epoch)
-    right = seen = 0
-    for lo in range(0, len(order), CHUNK):
+    first, right, seen = at["shown"], at["right"], at["seen"]
+    for lo in range(at["chunk"], len(order), CHUNK):
         part = order[lo : lo + CHUNK]
-        labels = np.asarray(samples.labels)[part]
-        shown = feed(sim, samples.events(part, epoch), labels)
-
-        def report(done: int, total: int, lo: int = lo, size: int = len(part)) -> None:
-            if on_block:
-                on_block(lo + done * size // total, len(order))
-
-        outputs = sim.present(shown.events, shown.labels, order=shown.order, on_block=report)
-        named = _final(shown.labels[shown.order[shown.kept]])
-        right += int((scores(sim, outputs, votes)[shown.kept].argmax(axis=1) == named).sum())
-        seen += len(named)
+        shown = feed(sim, samples.events(part, epoch), np.asarray(samples.labels)[part])
+        for a, b in stage.pieces(first, len(shown.order), sim.plan.contexts):
+            report = _passed(on_block, lo, len(part), a, len(shown.order), len(order))
+            outputs = sim.present(shown.events, shown.labels, order=shown.order[a:b], on_block=report)
+            kept = shown.kept[a:b]
+            named = _final(shown.labels[shown.order[a:b][kept]])
+            right += int((scores(sim, outputs, votes)[kept].argmax(axis=1) == named).sum())
+            seen += len(named)
+            at = {"chunk": lo, "shown": b, "right": right, "seen": seen, **_spent(begun)}
+            stage.reached(sim, b - a, **others, epoch=at)
+        first = 0
     return right / max(1, seen)
+
+
+def _passed(
+    on_block: Callable[[int, int], None] | None, lo: int, size: int, a: int, shown: int, total: int
+) -> Callable[[int, int], None] | None:
+    """What `present` calls during a piece: samples of the epoch that are through."""
+    return on_block and (lambda done, piece: on_block(lo + (a + done) * size // shown, total))
+
+
+def _spent(begun: tuple[float, float]) -> dict[str, float]:
+    return {"wall_s": time.perf_counter() - begun[0], "cpu_s": time.process_time() - begun[1]}
 
 
 def _final(labels: np.ndarray) -> np.ndarray:
@@ -143,35 +161,52 @@ def train(
     progress: object = None,
     on_epoch: Callable[[dict], None] | None = None,
     votes: Sequence[str] | None = None,
+    stage: Stage | None = None,
 ) -> list[dict]:
     """Train for the schedule's epochs; one row per epoch with validation accuracy and times.
 
     parts holds `Samples`; its test split is not touched. Rows: epoch, learning (accuracy while
-    learning), validation, rate, wall_s, cpu_s (of the learning pass, encoding included).
+    learning), validation, rate, wall_s, cpu_s (of the learning pass, encoding included). With a stage
+    that has a checkpoint the training goes on from there, and its rows are told again.
     """
-    rows = []
+    stage = stage or off().stage(label)
     if progress:
         progress.phase(label)
-    for epoch in range(1, schedule.epochs + 1):
-        set_rate(sim, schedule.shift(epoch), schedule.offsets)
-        wall, cpu = time.perf_counter(), time.process_time()
-
-        tick = _ticker(progress, sim, epoch) if progress else None
-        learning = learn_epoch(sim, parts.train, epoch, tick, votes)
-        spent = {"wall_s": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu}
-        outputs = evaluate(sim, parts.validation, threads)[0]
-        valid = accuracy(sim, outputs, _final(np.asarray(parts.validation.labels)), votes)
-        row = {"epoch": epoch, "learning": learning, "validation": valid, "rate": schedule.shift(epoch)}
-        row |= spent
-        rows.append(row)
+    stage.restore(sim)
+    rows = list(stage.cursor.get("rows", ()))
+    for row in rows if on_epoch else ():
+        on_epoch(row)
+    for epoch in range(len(rows) + 1, schedule.epochs + 1):
+        rows.append(_epoch(sim, parts, schedule, epoch, threads, progress, votes, stage))
         if on_epoch:
-            on_epoch(row)
+            on_epoch(rows[-1])
         if progress:
-            progress.line(
-                f"{label:8} epoch {epoch:3}  learning {learning:.4f}  validation {valid:.4f}  "
-                f"{spent['wall_s']:.2f} s  saturated {saturated_share(sim):.2%}"
-            )
+            progress.line(_told(label, rows[-1], saturated_share(sim)))
+        stage.reached(sim, rows=rows)
+    if not stage.finished:
+        stage.finish(sim, rows=rows)
     return rows
+
+
+def _epoch(sim, parts, schedule, epoch, threads, progress, votes, stage) -> dict:
+    """One epoch, learned (or the rest of it) and validated."""
+    set_rate(sim, schedule.shift(epoch), schedule.offsets)
+    earlier = stage.cursor.get("epoch") or {"wall_s": 0.0, "cpu_s": 0.0}
+    begun = time.perf_counter() - earlier["wall_s"], time.process_time() - earlier["cpu_s"]
+    tick = _ticker(progress, sim, epoch) if progress else None
+    learning = learn_epoch(sim, parts.train, epoch, tick, votes, stage)
+    spent = _spent(begun)
+    outputs = evaluate(sim, parts.validation, threads)[0]
+    valid = accuracy(sim, outputs, _final(np.asarray(parts.validation.labels)), votes)
+    row = {"epoch": epoch, "learning": learning, "validation": valid, "rate": schedule.shift(epoch)}
+    return row | spent
+
+
+def _told(label: str, row: dict, saturated: float) -> str:
+    return (
+        f"{label:8} epoch {row['epoch']:3}  learning {row['learning']:.4f}  "
+        f"validation {row['validation']:.4f}  {row['wall_s']:.2f} s  saturated {saturated:.2%}"
+    )
 
 
 def _ticker(progress: object, sim: Simulator, epoch: int) -> Callable[[int, int], None]:

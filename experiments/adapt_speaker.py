@@ -88,7 +88,9 @@ def _trained(context, samples, found, speaker):
     calibrate(sim, s, parts.train)
     nets = {"8 bits": sim} | ({"twin": twin_of(sim)} if s.twin else {})
     for name, net in nets.items():
-        train(net, parts, s.schedule, votes=voters(net), progress=context.progress, label=name)
+        stage = context.checkpoints.stage(f"without {speaker}, {name}")
+        told = {"votes": voters(net), "progress": context.progress, "label": name}
+        train(net, parts, s.schedule, stage=stage, **told)
     return parts.validation, nets
 
 

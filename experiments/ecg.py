@@ -58,14 +58,20 @@ def run(context):
     nets = {"test": sim} | ({"twin": twin_of(sim)} if s.twin else {})
     accuracy, rows = {}, []
     for name, net in nets.items():
-        for epoch in range(1, s.epochs + 1):
+        stage = context.checkpoints.stage(name)
+        stage.restore(net)
+        rows += stage.cursor.get("rows", ())
+        for epoch in range(len(stage.cursor.get("rows", ())) + 1, s.epochs + 1):
             set_rate(net, s.schedule.shift(epoch), s.rate_offsets)
-            learn_epoch(net, x, epoch, votes=voters(net))
+            learn_epoch(net, x, epoch, votes=voters(net), stage=stage)
             valid = stepwise(net, parts["validation"])
             rows.append(
                 {"network": "8 bits" if name == "test" else name, "epoch": epoch, "validation": valid}
             )
+            stage.reached(net, rows=rows[-epoch:])
             context.progress.line(f"{name:5} epoch {epoch}  validation {100 * valid:.2f} %")
+        if not stage.finished:
+            stage.finish(net, rows=rows[-s.epochs :])
         accuracy[name] = stepwise(net, parts["test"])
     accuracy["validation"] = next(r["validation"] for r in reversed(rows) if r["network"] == "8 bits")
     commonest = np.bincount(x.labels[x.labels >= 0]).argmax()

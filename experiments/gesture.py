@@ -53,14 +53,20 @@ def run(context):
     )
     sim = for_samples(s, Choice.of(context), samples)
     calibrate(sim, s, samples)
-    rows = []
-    for epoch in range(1, s.epochs + 1):
+    stage = context.checkpoints.stage("learning")
+    stage.restore(sim)
+    rows = list(stage.cursor.get("rows", ()))
+    for epoch in range(len(rows) + 1, s.epochs + 1):
         set_rate(sim, s.schedule.shift(epoch), s.rate_offsets)
-        start = time.process_time()
-        learn_epoch(sim, samples, epoch, votes=voters(sim))
+        earlier = stage.cursor.get("epoch", {"cpu_s": 0.0})["cpu_s"]
+        start = time.process_time() - earlier
+        learn_epoch(sim, samples, epoch, votes=voters(sim), stage=stage)
         rows.append(
             {"epoch": epoch, "cpu ms a recording": 1000 * (time.process_time() - start) / len(samples)}
         )
+        stage.reached(sim, rows=rows)
+    if not stage.finished:
+        stage.finish(sim, rows=rows)
     outputs, tested = sim.evaluate(samples.events())
     alive = {name: float(counts.mean()) for name, counts in outputs["counts"].items()}
     named = int((scores(sim, outputs, voters(sim)).argmax(axis=1) == np.asarray(samples.labels)).sum())

@@ -26,8 +26,9 @@ from chipsim.data.events import Events
 from chipsim.data.words import draw_keys, words_one
 from chipsim.experiment import Context
 from chipsim.fixed import Format
+from chipsim.ledger import Shape, summary
 from chipsim.network import Network
-from chipsim.outcome import add_counters, begin, outcome
+from chipsim.outcome import add_counters, begin, outcome, sample_costs
 from chipsim.plot import COLOURS, save
 from chipsim.plot.style import axes_for, house
 from chipsim.settings import ExperimentSettings
@@ -87,14 +88,22 @@ def run(context: Context) -> dict:
     save(figure(curves, settings), context.out.figure("success.png"))
     preference = {label: cue_preference(sim) for label, sim in sims.items()}
     last = {label: float(np.mean([c[-1] for c in runs])) for label, runs in curves.items()}
+    told = costs(context, sims["reward follows A"], settings.replicas * settings.trials)
     return {
         **outcome(context, sims),
+        **told,
         "success_last_block": last,
         "success_by_block": {label: np.mean(runs, axis=0) for label, runs in curves.items()},
         "success_by_run": curves,
         "cue_weight_A_minus_B": preference,
         "report": report(curves, preference, settings),
     }
+
+
+def costs(context: Context, sim: Simulator, trials: int) -> dict:
+    """What a trial of the learning runs took; a trial is the sample here, none is without learning."""
+    shape = Shape(trials, 0, context.settings.trial_ms)
+    return sample_costs(summary(sim.plan, sim.chip, sim.state, shape=shape), trials, 0)
 
 
 def play(context: Context, seed: int, given: list[float] | None) -> Outcome:

@@ -192,10 +192,15 @@ def trained(
     sim = twin_of(sim) if twin else sim
     slow = settings.epochs - settings.epochs // 3
     schedule = Schedule(settings.epochs, settings.rate, (0,) * slow + (1,))
-    for epoch in range(1, settings.epochs + 1):
+    stage = context.checkpoints.stage(f"{rule} {kind} {bits} seed {seed}{' twin' * twin}")
+    stage.restore(sim)
+    for epoch in range(stage.cursor.get("done", 0) + 1, settings.epochs + 1):
         set_rate(sim, schedule.shift(epoch))
-        share = learn_epoch(sim, parts.train, epoch)
+        share = learn_epoch(sim, parts.train, epoch, stage=stage)
+        stage.reached(sim, done=epoch)
         context.progress.tick(epoch, settings.epochs, accuracy=share)
+    if not stage.finished:
+        stage.finish(sim, done=settings.epochs)
     return sim
 
 

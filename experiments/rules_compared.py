@@ -18,7 +18,7 @@ from pydantic import Field
 from chipsim.cells import Cell, run_cells
 from chipsim.errors import SettingError, did_you_mean
 from chipsim.library import find
-from chipsim.presets import forms
+from chipsim.presets import family
 from chipsim.settings import ExperimentSettings
 from chipsim.tables import paired, spread, store
 
@@ -30,16 +30,22 @@ PURPOSES = ("inference", "learning", "error")
 class Settings(ExperimentSettings):
     """Every key of --set."""
 
-    form: str = Field("chip", pattern="^(chip|paper)$", description="which forms stand in the table")
-    rules: tuple[str, ...] = Field((), description="default: every rule with a preset of that form")
+    form: str = Field(
+        "chip", pattern="^(chip|paper)$", description="these and, say, chip-dfa stand in the table"
+    )
+    rules: tuple[str, ...] = Field(
+        (), description="RULE or RULE.FORM; default: all with a preset of that form"
+    )
     bits: tuple[int, ...] = Field(
         (8, 6, 5, 4), min_length=1, description="weight widths, the first with twin"
     )
     seeds: int = Field(3, ge=1)
     experiment: str = Field("mnist", description="the experiment that every cell runs")
     sets: tuple[str, ...] | None = Field(
-        None, description="further settings of every cell, key=value; default: steps=25 for chip forms"
+        None,
+        description="further settings of every cell, key=value; default: steps=25 for mnist's chip forms",
     )
+    controls: bool = Field(False, description="beside the first row: a linear readout, the same for all")
     workers: int = Field(2, ge=1, description="cells at a time")
     reuse: str = Field("", description="`cells` folder of an earlier run")
 
@@ -47,52 +53,71 @@ class Settings(ExperimentSettings):
 def run(context):
     """All cells, then the table."""
     s = context.settings
-    known = {rule: f for rule, f in forms(find("experiment", s.experiment)).items() if s.form in f}
+    chosen = _chosen(s)
+    first = next(iter(chosen))
+    cells = {
+        (*c, b, k): _cell(context, *c, b, k, s.controls and c == first and b == s.bits[0])
+        for c in chosen
+        for b in s.bits
+        for k in range(s.seeds)
+    }
+    done = run_cells(context, list(cells.values()), workers=s.workers, reuse=s.reuse)
+    found = {key: done[cell] for key, cell in cells.items()}
+    rows = [_row(c, label, s, found) for c, label in chosen.items()]
+    text = store(context.out.path, f"rules_compared_{s.form}", rows, _values(found))
+    return {"accuracy": {}, "table": rows, "report": text}
+
+
+def _chosen(s):
+    """{(rule, form): label} of the rows asked for; a rule stands for all its forms of that family."""
+    known = {key: x.get("label", "") for key, x in family(find("experiment", s.experiment), s.form).items()}
     if not known:
         raise SettingError(
             f"experiment '{s.experiment}' has no {s.form} form of any rule",
             remedy=f"give a table [RULE.{s.form}] in {s.experiment}.toml beside it, or another form",
         )
-    chosen = s.rules or tuple(known)
-    for rule in chosen:
-        if rule not in known:
+    names = {rule: [key for key in known if key[0] == rule] for rule, _ in known}
+    names |= {".".join(key): [key] for key in known}
+    for name in s.rules:
+        if name not in names:
             raise SettingError(
-                f"experiment '{s.experiment}' has no {s.form} form of rule '{rule}'"
-                f"{did_you_mean(rule, known)}",
-                remedy=f"rules with one: {', '.join(known)}",
+                f"experiment '{s.experiment}' has no {s.form} form of rule '{name}'"
+                f"{did_you_mean(name, names)}",
+                remedy=f"what has one: {', '.join(names)}",
             )
-    cells = {(r, b, k): _cell(context, r, b, k) for r in chosen for b in s.bits for k in range(s.seeds)}
-    done = run_cells(context, list(cells.values()), workers=s.workers, reuse=s.reuse)
-    found = {key: done[cell] for key, cell in cells.items()}
-    rows = [_row(rule, known[rule][s.form].get("label", ""), s, found) for rule in chosen]
-    text = store(context.out.path, f"rules_compared_{s.form}", rows, _values(found))
-    return {"accuracy": {}, "table": rows, "report": text}
+    return {key: known[key] for name in s.rules or names for key in names[name]}
 
 
-def _cell(context, rule, bits, k):
+def _cell(context, rule, form, bits, k, controls):
     s = context.settings
     exact = "ideal" if s.form == "paper" else "true"  # paper: the twin of the equations as written
     twin = f"twin={exact if bits == s.bits[0] else 'false'}"
-    more = (("steps=25",) if s.form == "chip" else ()) if s.sets is None else s.sets
-    sets = (f"form={s.form}", f"weight.bits={bits}", twin, "controls=false", *more)
+    usual = ("steps=25",) if s.form == "chip" and s.experiment == "mnist" else ()
+    more = usual if s.sets is None else s.sets
+    sets = (f"form={form}", f"weight.bits={bits}", twin, f"controls={str(controls).lower()}", *more)
     return Cell(s.experiment, rule, context.chip, context.seed + k, sets)
 
 
-def _row(rule, label, s, found):
+def _row(chosen, label, s, found):
+    rule, form = chosen
+
     def tests(bits, name="test"):
-        cells = [found[rule, bits, k] for k in range(s.seeds)]
+        cells = [found[rule, form, bits, k] for k in range(s.seeds)]
         return [
             c["accuracy"][name] for c in cells if "error" not in c and c["accuracy"].get(name) is not None
         ]
 
     first = s.bits[0]
     twins, ours = tests(first, "twin"), tests(first)
-    row = {"rule": rule, "form": f"{s.form}: {label}" if label else s.form, "twin": spread(twins)}
+    row = {"rule": rule, "form": f"{form}: {label}" if label else form, "twin": spread(twins)}
     row |= {f"{bits} bits": spread(tests(bits)) for bits in s.bits}
+    if s.controls:
+        given = [found[rule, form, first, k].get("controls") or {} for k in range(s.seeds)]
+        row["linear readout"] = spread([x["linear readout"]["test"] for x in given if "linear readout" in x])
     row[f"{first} bits - twin"] = paired(ours, twins) if len(ours) == len(twins) else "-"
-    failed = [c["error"] for (r, *_), c in found.items() if r == rule and "error" in c]
+    failed = [c["error"] for key, c in found.items() if key[:2] == chosen and "error" in c]
     row |= {"failed cells": f"{len(failed)}: {failed[0]}"} if failed else {}
-    cell = found[rule, first, 0]
+    cell = found[rule, form, first, 0]
     if "error" in cell:
         return row
     sample, bits = cell["per_sample"], cell["per_sample"]["memory_bits"]
@@ -106,6 +131,12 @@ def _row(rule, label, s, found):
 def _values(found):
     kept = ("accuracy", "controls", "per_sample", "digest", "wall_s", "cpu_s", "error")
     return [
-        {"rule": rule, "bits": bits, "seed": k, **{name: cell[name] for name in kept if name in cell}}
-        for (rule, bits, k), cell in found.items()
+        {
+            "rule": rule,
+            "form": form,
+            "bits": bits,
+            "seed": k,
+            **{name: cell[name] for name in kept if name in cell},
+        }
+        for (rule, form, bits, k), cell in found.items()
     ]

@@ -19,6 +19,7 @@ Run time: 5 s on 2 cores, 30 s where everything is compiled first. Scaled down: 
 """
 
 import math
+from pathlib import Path
 
 import numpy as np
 from pydantic import Field
@@ -35,9 +36,9 @@ from chipsim.data.words import draw_keys, words_one
 from chipsim.experiment import Context
 from chipsim.fixed import Format
 from chipsim.float_twin import twin_of
-from chipsim.ledger import activity, summary
+from chipsim.ledger import Shape, activity, summary
 from chipsim.network import Network
-from chipsim.outcome import begin, outcome
+from chipsim.outcome import begin, outcome, sample_costs
 from chipsim.plot import accuracy as accuracy_plot
 from chipsim.plot import save, weight_histogram
 from chipsim.plot.style import canvas, house
@@ -45,11 +46,12 @@ from chipsim.report.text import text_report
 from chipsim.settings import ExperimentSettings
 from chipsim.simulator import Simulator
 
-RULES = ("stdp_pair",)
+RULES = ("stdp_pair", "stdp_triplet")
 CHIPS = ("ideal",)
 
 PLASTIC = "pixels->winners"
 FROZEN_THRESHOLDS = (30.0, 33.0, 36.0, 38.0, 40.0, 42.0, 44.0)
+CONSTANTS = {"stdp_pair": {"a_minus": 0.3}}  # what this task changes in a rule
 CLASSES = 10
 SHOWN = 100  # prototypes in the figure
 
@@ -62,7 +64,9 @@ class Settings(ExperimentSettings):
     rates: tuple[int, ...] = Field(
         (0, 0, 1, 1), min_length=1, description="rate shift by epoch; the last holds"
     )
-    params: dict[str, float] = Field({"a_minus": 0.3}, description="other constants of the rule")
+    params: dict[str, float] = Field(
+        {}, description="other constants of the rule; default: a_minus 0.3 for stdp_pair"
+    )
     formats: dict[str, str] = Field({}, description="x.format=u7.4: other formats of its registers")
     bits: int = Field(8, alias="weight.bits", ge=2, le=16, description="weight width")
     steps: int = Field(40, ge=8, le=1000, description="steps of a sample; the darkest comes last")
@@ -95,6 +99,8 @@ def run(context: Context) -> dict:
         "linear readout of the pixels": linear(parts),
     }
     draw(context, sim, rows, controls, initial, images.shape)
+    _, counted = sim.evaluate(events["test"])
+    shape = Shape(settings.epochs * len(parts.train), len(parts.test), settings.steps)
     told = summary(
         sim.plan,
         load_chip(context.chip),
@@ -103,6 +109,8 @@ def run(context: Context) -> dict:
         controls=controls,
         experiment="stdp_digits",
         activity=activity(sim.plan, sim.evaluate(events["validation"])[0], settings.steps),
+        evaluation=counted,
+        shape=shape,
     )
     above = accuracy["test"] - controls["frozen weights"]["test"]
     return {
@@ -110,6 +118,7 @@ def run(context: Context) -> dict:
         "controls": controls,
         "above_frozen": above,
         **outcome(context, {"network": sim}),
+        **sample_costs(told, shape.learned, shape.tested),
         "report": text_report(told) + f"\ntest is {100 * above:.1f} points above frozen weights\n",
     }
 
@@ -171,7 +180,8 @@ def build(context: Context, threshold: float | None = None) -> Simulator:
     options = {}
     if learns:
         formats = {name: Format.parse(text) for name, text in settings.formats.items()}
-        params = {**settings.params, "rate": settings.rates[0]}
+        usual = CONSTANTS.get(Path(context.rule).stem, {})
+        params = {**usual, **settings.params, "rate": settings.rates[0]}
         options = {"rule": context.rule, "settings": {"params": params, "formats": formats}}
     weights = 0.2 + 0.8 * words.reshape(axons, n) / 2**32
     net.connect("pixels", "winners", weights=weights, w_min=0.0, **options)
@@ -193,8 +203,12 @@ def learn(
     context: Context, sim: Simulator, events: dict[str, Events], parts: Parts, label: str
 ) -> list[dict]:
     """All epochs; a row with training and validation accuracy after each."""
-    rows, settings = [], context.settings
-    for epoch in range(1, settings.epochs + 1):
+    settings, stage = context.settings, context.checkpoints.stage(label)
+    stage.restore(sim)
+    rows = list(stage.cursor.get("rows", ()))
+    for row in rows:
+        context.out.metric(phase=label, **row)
+    for epoch in range(len(rows) + 1, settings.epochs + 1):
         context.progress.phase(f"{label} epoch {epoch}/{settings.epochs}")
         sim.set_param(PLASTIC, "rate", settings.rates[min(epoch, len(settings.rates)) - 1])
         order = epoch_order(len(parts.train), context.seed, epoch)
@@ -205,6 +219,9 @@ def learn(
         rows.append({"epoch": epoch, **row})
         context.out.metric(phase=label, **rows[-1])
         context.progress.tick(len(order), len(order), validation=row["validation"])
+        stage.reached(sim, len(order), rows=rows)
+    if not stage.finished:
+        stage.finish(sim, rows=rows)
     return rows
 
 

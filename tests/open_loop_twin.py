@@ -93,5 +93,5 @@ def compare(rule: str, seed: int = 3) -> tuple[float, float]:
 
 if __name__ == "__main__":
     for name in entries("rule"):
-        if not any(x.section == "on_replay" for x in load_rule(name).lines):
+        if not any(x.section in ("on_replay", "on_sample_end") for x in load_rule(name).lines):
             print(name, *compare(name))

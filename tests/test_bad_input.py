@@ -114,9 +114,9 @@ def test_a_network_beyond_a_core(chipsim, here):
 
 
 def test_a_network_beyond_the_chip(chipsim, here, root):
-    """With three cores of 100 neurons 420 do not fit."""
+    """With three cores of 100 neurons, and no second chip, 420 do not fit."""
     text = (root / "hw_models" / "loihi2.toml").read_text()
-    for key, value in (("cores", 3), ("neurons_per_core", 100)):
+    for key, value in (("cores", 3), ("neurons_per_core", 100), ("chips_max", 1)):
         lines = [f"{key} = {value}" if line.startswith(f"{key} = ") else line for line in text.splitlines()]
         assert "\n".join(lines) != text, key
         text = "\n".join(lines)

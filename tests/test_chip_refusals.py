@@ -118,8 +118,8 @@ CASES = {
     ),
     "profile that is not there": (
         'energy_default = "davies2018"',
-        'energy_default = "frady2020"',
-        r"energy_default 'frady2020' is no profile",
+        'energy_default = "davies2019"',
+        r"energy_default 'davies2019' is no profile",
     ),
     "other schema": ("schema = 1", "schema = 2", r"schema: schema 2; this chipsim reads schema 1"),
     "key of the loader": ("schema = 1", 'schema = 1\nsources = "x"', r"sources: unknown key 'sources'"),

@@ -273,6 +273,7 @@ Memory on the chip
   total                                    65.98 kbit
 
 Energy, profile davies2018: D18 Table 2, pre-silicon SDF and SPICE simulation at 0.75 V
+  definition marginal, bound nominal, 0.75 V
                                    purpose      count     price    energy    bound  evidence
   synaptic_event                   inference  2.500 M  23.60 pJ  59.00 uJ      min         S
   neuron_update_active             inference     3000  81.00 pJ  243.0 nJ  nominal         S
@@ -283,7 +284,8 @@ Energy, profile davies2018: D18 Table 2, pre-silicon SDF and SPICE simulation at
   total                            learning                      480.0 nJ
   total                            error                         23.60 nJ
   total                            all                           60.21 uJ      min
-  a lower bound: some prices are minima, or some events have no price
+  a lower bound: some prices are minima, or something has no price
+  unpriced, static power: this profile states none
   unpriced, learning: trace_update 12800
   unpriced, error: circuit_multiply 640
 

@@ -30,6 +30,7 @@ VOTERS = {
     "readout": ("hidden1.readout", "hidden2.readout"),
     "classifier": ("hidden1.classifier", "hidden2.classifier"),
     "targets": ("readout",),
+    "contrast": ("output1", "output"),
 }
 
 
@@ -89,6 +90,46 @@ def test_a_classifier_learns_by_the_rule_of_its_kind(kind, rule):
     net = build(small(classifier=kind, hidden=(8,)), 16, 3, "ell")
     assert net.connection("hidden1->hidden1.classifier").rule == rule
     assert net.layer("hidden1.classifier").kind == ("integrator" if kind == "integrator" else "lif")
+
+
+def test_the_inputs_weights_may_have_a_wider_range():
+    """Twice the range, half the resolution, and the connections above as they were."""
+    made = [for_samples(small(input_range=wide), Choice("ell_chip"), images()) for wide in (1.0, 2.0)]
+    found = [[c.weight.frac for c in sim.plan.connections] for sim in made]
+    assert found[1] == [found[0][0] - 1, *found[0][1:]]
+
+
+@pytest.mark.parametrize("kind", ["charge", "integrator"])
+def test_a_classifier_learns_after_its_error_was_replayed(kind):
+    """The third factor of every replayed step is the final error through the weights it was made with:
+    with `delta` in their place, those after the update."""
+    samples, below = images(), "hidden1->hidden1.classifier"
+    settings = small(classifier=kind, hidden=(8,), published="third_factor", hold=True)
+    sim = for_samples(settings, Choice("bell"), samples)
+    assert sim.plan.connections[1].name == below and sim.plan.connections[1].program.name == "delta_end"
+    before = sim.state["c1_w"].astype(np.int64)
+    reference_present(sim.plan, sim.state, samples.events(), samples.labels, samples=[0])
+    after, error = sim.state["c1_w"].astype(np.int64), sim.state["k0_err"][0].astype(np.int64)
+    assert error.any() and (after != before).any()
+    lsb = 2 ** -float(sim.plan.connections[1].weight.frac)
+    found = sim.state["l1_m"][0]
+    assert (abs(found - before @ error * lsb) < 1).all()  # one stochastic rounding
+    assert (abs(found - after @ error * lsb) > 1).any()
+
+
+def test_delta_end_writes_what_delta_writes():
+    """Nothing replayed below, the same draws: the sample's last step and its end are one instant."""
+    weights = []
+    for hold, rule in ((False, "delta"), (True, "delta_end")):
+        samples, settings = images(), small(hidden=(8,), hold=hold)
+        sim = for_samples(settings, Choice("ell_chip"), samples)
+        set_rate(sim, 0, {})
+        assert sim.plan.connections[1].program.name == rule
+        start = sim.state["c1_w"].copy()
+        reference_present(sim.plan, sim.state, samples.events(), samples.labels, samples=[0])
+        assert (sim.state["c1_w"] != start).any()
+        weights.append(sim.state["c1_w"].tolist())
+    assert weights[0] == weights[1]
 
 
 # ------------------------------------------------------------ feeds

@@ -17,7 +17,8 @@ from typing import Any, NoReturn
 
 from pydantic import BaseModel, ValidationError
 
-from chipsim.chip.schema import EVENTS, Chip, Source, source_for
+from chipsim.chip.prices import EVENTS, TIMED
+from chipsim.chip.schema import Chip, Source, source_for
 from chipsim.errors import ChipError, did_you_mean
 from chipsim.library import find
 
@@ -135,9 +136,9 @@ def _apply_unknown(table: dict[str, Any], unknown: list[str], path: str) -> None
             raise ChipError(
                 f"'{key}' is set and also named unknown", where=f"{path}:{key}", remedy="keep one of the two"
             )
-        if key == "energy":
+        if key == "energy" or (len(above) == 2 and above[0] == "energy" and last == "prices"):
             place[last] = {}
-        elif not (above and above[0] == "energy" and above[-1] == "prices"):
+        elif not (above and above[0] == "energy" and above[-1] in ("prices", "events")):
             place[last] = None
 
 
@@ -162,9 +163,19 @@ def _check_prices(table: dict[str, Any], unknown: list[str], path: str) -> None:
         for key in unknown:
             if key.startswith(base + "."):
                 _known_event(key.rpartition(".")[2], f"{path}:unknown")
-        for event in EVENTS:
+        for event in EVENTS if base not in unknown else ():
             if event not in prices and event not in includes and f"{base}.{event}" not in unknown:
                 raise ChipError("not declared", where=f"{path}:{base}.{event}", remedy=_OPEN)
+        _check_times(name, profile.get("times"), unknown, path)
+
+
+def _check_times(name: str, times: Any, unknown: list[str], path: str) -> None:
+    """Every timed event of a profile that has times: set or unknown."""
+    events = times.get("events") if isinstance(times, dict) else None
+    base = f"energy.{name}.times.events"
+    for event in TIMED if isinstance(events, dict) else ():
+        if event not in events and f"{base}.{event}" not in unknown:
+            raise ChipError("not declared", where=f"{path}:{base}.{event}", remedy=_OPEN)
 
 
 def _known_event(event: str, where: str) -> None:

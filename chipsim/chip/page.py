@@ -5,7 +5,8 @@ from __future__ import annotations
 import textwrap
 from typing import Any
 
-from chipsim.chip.schema import Chip, EnergyProfile, RegisterBank
+from chipsim.chip.prices import TIMED, EnergyProfile
+from chipsim.chip.schema import Chip, RegisterBank
 
 WIDTH = 100
 _OWNERS = {
@@ -27,6 +28,8 @@ def chip_page(chip: Chip) -> str:
         _registers(chip),
         _learning(chip),
         _section("Limits of one chip", chip, "limits"),
+        _section("Memory of a core", chip, "memory"),
+        _section("Network between cores", chip, "noc"),
         _energy(chip),
         _unknown(chip),
         _sources(chip),
@@ -47,10 +50,12 @@ def _head(chip: Chip) -> list[str]:
 
 def _section(title: str, chip: Chip, name: str) -> list[str]:
     table = getattr(chip, name)
+    if table is None:
+        return [title, "  not stated in this file"]
     fields = type(table).model_fields
     return [
         title,
-        *_rows([(field, _say(chip, f"{name}.{field}", getattr(table, field))) for field in fields]),
+        *_rows([(field, say(chip, f"{name}.{field}", getattr(table, field))) for field in fields]),
     ]
 
 
@@ -58,7 +63,7 @@ def _registers(chip: Chip) -> list[str]:
     rows = [("owner", "", "how many", "widest", "rounding")]
     for name, where in _OWNERS.items():
         bank: RegisterBank = getattr(chip.registers, name)
-        count = _say(chip, f"registers.{name}.count", bank.count)
+        count = say(chip, f"registers.{name}.count", bank.count)
         rows.append((name, where, count, bank.widest(), ", ".join(bank.rounding) or "-"))
     return ["Registers", *_columns(rows)]
 
@@ -66,7 +71,7 @@ def _registers(chip: Chip) -> list[str]:
 def _learning(chip: Chip) -> list[str]:
     learning = chip.learning
     rows = [
-        (field, _say(chip, f"learning.{field}", getattr(learning, field)))
+        (field, say(chip, f"learning.{field}", getattr(learning, field)))
         for field in type(learning).model_fields
         if field != "products"
     ]
@@ -78,7 +83,7 @@ def _learning(chip: Chip) -> list[str]:
             "Sum of products",
             *_rows(
                 [
-                    (name, _say(chip, base + name, getattr(products, name)))
+                    (name, say(chip, base + name, getattr(products, name)))
                     for name in type(products).model_fields
                 ]
             ),
@@ -98,22 +103,68 @@ def _energy(chip: Chip) -> list[str]:
 
 def _profile(name: str, profile: EnergyProfile, chip: Chip) -> list[str]:
     meta = profile.meta
-    volts = "voltage unknown" if meta.voltage_V is None else f"{meta.voltage_V:g} V"
     lines = textwrap.wrap(meta.text, WIDTH, initial_indent="  ", subsequent_indent="  ")
-    lines.append(f"  {meta.definition}, {meta.bound}, {volts}, evidence {meta.evidence}")
-    rows = [("event", "price", "bound", "evidence", "source")]
-    for event, price in profile.prices.items():
-        label = f" [assumption {price.assumption}]" if price.assumption else ""
-        rows.append((event, f"{price.value_J:g} J", price.bound, price.evidence, price.source + label))
-    lines += _columns(rows)
+    lines.append(f"  {meta.definition}, {meta.bound}, {corner(profile)}, evidence {meta.evidence}")
+    if profile.prices:
+        lines += _columns([("event", "price", "bound", "evidence", "source"), *_price_rows(profile)])
     if meta.includes:
-        lines.append(f"  included in other prices: {', '.join(meta.includes)}")
-    base = f"energy.{name}.prices."
-    unpriced = [key.removeprefix(base) for key in chip.unknown if key.startswith(base)]
+        text = f"included in other prices: {', '.join(meta.includes)}"
+        lines += textwrap.wrap(text, WIDTH, initial_indent="  ", subsequent_indent="    ")
+    base = f"energy.{name}.prices"
+    unpriced = [key.removeprefix(base + ".") for key in chip.unknown if key.startswith(base + ".")]
+    if base in chip.unknown:
+        unpriced = ["every event"]
     if unpriced:
         text = f"counted, without a price: {', '.join(unpriced)}"
         lines += textwrap.wrap(text, WIDTH, initial_indent="  ", subsequent_indent="    ")
-    return lines
+    return lines + _power(name, profile, chip) + _times(name, profile, chip)
+
+
+def corner(profile: EnergyProfile) -> str:
+    """The operating corner in words: supply, temperature, clock."""
+    meta = profile.meta
+    named = ((meta.voltage_V, "V"), (meta.temperature_C, "C"), (meta.frequency_Hz, "Hz"))
+    said = ["voltage unknown" if meta.voltage_V is None else ""]
+    return ", ".join(filter(None, said + [f"{value:g} {unit}" for value, unit in named if value is not None]))
+
+
+def _price_rows(profile: EnergyProfile) -> list[tuple[str, ...]]:
+    rows = []
+    for event, price in profile.prices.items():
+        label = f" [assumption {price.assumption}]" if price.assumption else ""
+        said = f"{price.value_J:g} J"
+        if price.low_J is not None:
+            said += f" ({price.low_J:g} to {price.high_J:g})"
+        said += "".join(f", {kind} {value:g}" for kind, value in price.formats.items())
+        rows.append((event, said, price.bound, price.evidence, price.source + label))
+    return rows
+
+
+def _power(name: str, profile: EnergyProfile, chip: Chip) -> list[str]:
+    if profile.power is None:
+        total = profile.meta.definition == "total_at_operating_point"
+        return ["  static power: " + ("in the prices" if total else "unknown")]
+    base = f"energy.{name}.power."
+    return _rows(
+        [
+            (key, say(chip, base + key, getattr(profile.power, key)))
+            for key in type(profile.power).model_fields
+        ]
+    )
+
+
+def _times(name: str, profile: EnergyProfile, chip: Chip) -> list[str]:
+    if profile.times is None:
+        return ["  times: unknown"]
+    rows = [("time of", "seconds", "bound")]
+    for event in TIMED:
+        found = profile.times.events.get(event)
+        said = "unknown" if found is None else f"{found.value_s:g}"
+        said += "".join(f", {kind} {value:g}" for kind, value in (found.formats if found else {}).items())
+        rows.append((event, said, found.bound if found else ""))
+    barrier = ", ".join(f"{tiles} tiles {value:g}" for tiles, value in profile.times.barrier.items())
+    rows.append(("barrier", barrier or "none", ""))
+    return _columns(rows)
 
 
 def _unknown(chip: Chip) -> list[str]:
@@ -132,7 +183,7 @@ def _sources(chip: Chip) -> list[str]:
     return lines
 
 
-def _say(chip: Chip, key: str, value: Any) -> str:
+def say(chip: Chip, key: str, value: Any) -> str:
     """One value in words; None is unknown where the file says so, else unlimited."""
     if value is None:
         return "unknown" if chip.is_unknown(key) else "unlimited"

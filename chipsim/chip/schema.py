@@ -9,55 +9,20 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from chipsim.chip.fields import Count, Evidence, Sentence, Unlimited, Width
+from chipsim.chip.fields import Table as _Table
+from chipsim.chip.fields import word as _word
+from chipsim.chip.prices import EVENTS as EVENTS
+from chipsim.chip.prices import EnergyProfile
+from chipsim.chip.prices import Price as Price
+from chipsim.chip.structure import Memory, Noc
 from chipsim.fixed import Format
 
 PHASES = ("arrive", "decay", "deliver", "on_pre", "fire", "on_post", "third", "learn")
-EVENTS = (
-    "synaptic_event",
-    "synaptic_event_graded",
-    "axon_event",
-    "spike",
-    "neuron_update_active",
-    "neuron_update_inactive",
-    "weight_update",
-    "trace_update",
-    "tag_update",
-    "history_write",
-    "history_read",
-    "random_draw",
-    "error_message",
-    "circuit_add",
-    "circuit_multiply",
-    "circuit_divide",
-    "circuit_root",
-    "table_lookup",
-    "micro_op",
-    "barrier",
-    "hop_x",
-    "hop_y",
-)
-
 Rounding = Literal["floor", "trunc", "nearest", "stochastic"]
 Noise = Literal["lane", "element", "shared", "lfsr"]
-Evidence = Literal["M", "S", "A", "RTL", "SW", "D", "V", "mem"]
-Width = Annotated[int, Field(ge=1, le=32)]
-Count = Annotated[int, Field(ge=0)]
-Sentence = Annotated[str, Field(min_length=1)]
-
-
-def _word(word: str) -> BeforeValidator:
-    return BeforeValidator(lambda value: None if value == word else value)
-
-
-Unlimited = Annotated[Count | None, _word("unlimited")]
-
-
-class _Table(BaseModel):
-    """No key beyond the declared ones, no conversion of types, no change after loading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Source(_Table):
@@ -71,8 +36,12 @@ class Source(_Table):
 
 
 class Step(_Table):
-    """Order of the phases of a step and the delays a connection may have, in steps."""
+    """Order of the phases of a step and the delays a connection may have, in steps.
 
+    mode  "clock", or "event": one address event is one step, and the core is table [crossbar]
+    """
+
+    mode: Literal["clock", "event"] = "clock"
     order: tuple[Literal[PHASES], ...]  # type: ignore[valid-type]
     walk: Literal["layer", "phase"]
     min_delay: Count
@@ -219,12 +188,50 @@ class Products(_Table):
 
 
 class Learning(_Table):
-    """What a rule may read from elsewhere, and the engine's arithmetic where it is no line engine."""
+    """What a rule may read from elsewhere, and the engine's arithmetic where it is no line engine.
+
+    pre_spikes   False: the engine does not see single spikes of axons (on_pre, pre.spike)
+    """
 
     third_factor: Literal["none", "global_reward", "per_post_neuron", "any"]
     third_factor_bits: Unlimited
+    pre_spikes: bool = True
     accumulate: Literal["sum", "each"]
     products: Annotated[Products | None, _word("none")]
+
+
+class Cycles(_Table):
+    """Clock cycles of each kind of work of an event-driven crossbar core."""
+
+    push: Count
+    tref_one: Count
+    tref_all: Count
+    synapse: Count
+    bist_one: Count
+    bist_all: Count
+    pop_spike: Count
+    pop_virtual: Count
+
+
+class Crossbar(_Table):
+    """An event-driven crossbar core (`step.mode = "event"`): as many rows as neurons.
+
+    behaviour  "built" (as the released hardware text) or "documented" where the two differ
+    *_bits     unsigned registers; a synapse is a weight and a map bit
+    """
+
+    behaviour: Literal["built", "documented"]
+    neurons: Literal[256]
+    membrane_bits: Literal[8]
+    leak_bits: Literal[7]
+    calcium_bits: Literal[3]
+    clock_bits: Literal[5]
+    weight_bits: Literal[3]
+    synapses_per_word: Literal[8]
+    neuron_word_bits: Count
+    fifo_depth: Annotated[int, Field(ge=1, le=256)]
+    cycles: Cycles
+    cycles_documented: Cycles
 
 
 class Limits(_Table):
@@ -236,35 +243,6 @@ class Limits(_Table):
     axons_in_per_core: Unlimited
     axons_out_per_core: Unlimited
     fan_in: Unlimited
-
-
-class Price(_Table):
-    """Energy of one event. `assumption` names a use of the number beyond what its source measured;
-    source and evidence are the [src] entry's."""
-
-    value_J: Annotated[float, Field(ge=0)]
-    bound: Literal["nominal", "min", "max"] = "nominal"
-    assumption: str = ""
-    source: str = ""
-    evidence: Evidence = "mem"
-
-
-class ProfileMeta(_Table):
-    """What the prices of a profile mean. includes: events contained in the price of another one."""
-
-    definition: Literal["marginal", "total_at_operating_point"]
-    bound: Literal["nominal", "min", "max"]
-    voltage_V: Annotated[float, Field(gt=0)] | None
-    evidence: Evidence
-    text: Sentence
-    includes: tuple[Literal[EVENTS], ...]  # type: ignore[valid-type]
-
-
-class EnergyProfile(_Table):
-    """One published set of prices. Profiles are never mixed."""
-
-    meta: ProfileMeta
-    prices: dict[str, Price]
 
 
 class Chip(_Table):
@@ -282,10 +260,15 @@ class Chip(_Table):
     registers: Registers
     learning: Learning
     limits: Limits
+    crossbar: Crossbar | None = None
+    behaviour: Literal["built", "documented"] = "built"  # of ReckOn's core, where the two differ
+    memory: Memory | None = None
+    noc: Noc | None = None
     energy: dict[str, EnergyProfile]
     energy_default: str | None
     unknown: tuple[str, ...]
     sources: dict[str, Source]
+    fixed: Literal["sdsp", "reckon_eprop"] | None = None  # the rule that a fixed engine runs
     path: str
     sha256: str
 
@@ -295,9 +278,23 @@ class Chip(_Table):
             raise ValueError(f"noise_default '{self.noise_default}' is not one of noises {list(self.noises)}")
         if (self.engine == "sum_of_products") != (self.learning.products is not None):
             raise ValueError('learning.products must be a table for engine "sum_of_products", else "none"')
+        if self.fixed is not None and self.engine != "fixed":
+            raise ValueError(
+                f"fixed = '{self.fixed}' names the rule of a fixed engine; engine is {self.engine}"
+            )
+        if (self.step.mode == "event") != (self.crossbar is not None):
+            raise ValueError('step.mode = "event" needs a table [crossbar], and only it has one')
         if self.energy_default is not None and self.energy_default not in self.energy:
             raise ValueError(f"energy_default '{self.energy_default}' is no profile in [energy]")
         return self
+
+    def as_documented(self) -> Chip:
+        """The same chip with the behaviour of its documentation where the hardware text differs."""
+        if self.crossbar is None:
+            return self.model_copy(update={"behaviour": "documented"})
+        return self.model_copy(
+            update={"crossbar": self.crossbar.model_copy(update={"behaviour": "documented"})}
+        )
 
     def is_unknown(self, key: str) -> bool:
         """True where the file declares this dotted key, or a table above it, unknown."""

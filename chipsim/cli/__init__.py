@@ -12,7 +12,22 @@ from typing import Annotated
 
 import typer
 
-from chipsim.cli import chip, data, lava, rule, run, shelf
+from chipsim import leash
+from chipsim.cli import (
+    capsule,
+    chip,
+    conformance,
+    data,
+    fit,
+    lava,
+    report,
+    resume,
+    rule,
+    run,
+    search,
+    shelf,
+    sweep,
+)
 from chipsim.errors import ChipsimError
 from chipsim.version import __version__
 
@@ -21,12 +36,19 @@ app = typer.Typer(
     help="On-chip learning under a chip's integer constraints: simulated exactly, counted and priced.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
 )
 app.command("run")(run.run)
+app.command("sweep")(sweep.sweep)
+app.command("search")(search.search)
+app.command("resume")(resume.resume)
+app.command("fit")(fit.fit)
 app.command("eval")(run.evaluate)
-app.command("report")(run.report)
+app.command("report")(report.report)
+app.command("compare")(report.compare)
+app.command("capsule")(capsule.capsule)
+app.command("verify")(capsule.verify)
 app.command("list")(shelf.list_shelves)
+app.command("conformance")(conformance.conformance)
 app.add_typer(shelf.new, name="new")
 app.add_typer(rule.app, name="rule")
 app.add_typer(chip.app, name="chip")
@@ -39,8 +61,9 @@ rule.app.command("from-lava")(lava.from_lava)
 
 def main() -> None:
     """Entry point of `chipsim` and of `python -m chipsim`."""
+    leash.hold()
     try:
-        app()
+        app(prog_name="chipsim")
     except ChipsimError as error:
         _fail(f"error: {error.text()}", 2)
     except KeyboardInterrupt:

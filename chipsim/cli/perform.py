@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from chipsim.errors import ChipsimError, SettingError
 if TYPE_CHECKING:
     from chipsim.chip import Chip
     from chipsim.experiment import Context, Experiment
-    from chipsim.run_folder import RunFolder
+    from chipsim.run_folder import Run, RunFolder
 
 LARGE = ("report", "summary")  # of the result, printed or drawn already: not in the object of --json
 STORED = ("accuracy", "digest", "energy", "wall_s", "cpu_s")  # of the result, in the manifest
@@ -33,37 +33,54 @@ def perform(
     out: Path | None,
     json: bool,
     command: str,
+    checkpoint: Mapping[str, Any] | None = None,
+    earlier: Run | None = None,
 ) -> None:
     """Check chip and rule, open folder and progress, do the work, print the result.
 
-    options: the fields of Context that the command line decides. Raises typer.Exit(130) on Ctrl-C,
-    with the run folder marked interrupted.
+    options     the fields of Context that the command line decides
+    checkpoint  {"every": text of an `Interval`, "keep": how many}; None: none are written
+    earlier     the run that goes on; else a new folder is made
+    Raises typer.Exit(130) on Ctrl-C, with the run folder marked interrupted.
     """
+    from chipsim.checkpoint import Checkpoints, Interval
     from chipsim.chip import load_chip
+    from chipsim.durable import alone_in
     from chipsim.experiment import Context
     from chipsim.library import find
     from chipsim.progress import Progress
-    from chipsim.run_folder import RunFolder, to_json
+    from chipsim.run_folder import RunFolder, load_run, to_json
+    from chipsim.stored_run import fingerprint
 
     paths = {kind: find(kind, options[kind]) if options[kind] else None for kind in ("chip", "rule")}
     chip = load_chip(options["chip"])
     identity = _identity(loaded, options, paths, command)
-    folder = RunFolder.create(_name(identity), out, **identity)
-    progress = Progress(sys.stderr if json else sys.stdout)
-    context = Context(
-        **options, chip_path=paths["chip"], rule_path=paths["rule"], out=folder, progress=progress, json=json
+    every = Interval.parse(checkpoint["every"]) if checkpoint else Interval()
+    folder = (
+        RunFolder.create(_name(identity), out, **identity, checkpoint=checkpoint) if not earlier else None
     )
+    place = earlier.path if earlier else folder.path
+    progress = Progress(sys.stderr if json else sys.stdout)
     try:
-        with _stoppable(), folder, progress:
-            _header(context, loaded, chip)
-            result, summary = _timed(loaded, work, context, identity)
-            _store(folder, result, summary)
+        with stoppable(), alone_in(place):
+            folder = folder or RunFolder.reopen(load_run(place, complete=False))
+            kept = (checkpoint or {}).get("keep", 1)
+            points = Checkpoints(place, every, kept, fingerprint(folder.manifest), progress.line)
+            given = options | {"checkpoints": points, "out": folder, "progress": progress, "json": json}
+            context = Context(**given, chip_path=paths["chip"], rule_path=paths["rule"])
+            with folder, progress:
+                _header(context, loaded, chip)
+                result, summary = _timed(loaded, work, context, identity)
+                _store(folder, result, summary)
+            points.drop()
     except KeyboardInterrupt:
-        print(f"interrupted; what was done so far: {folder.path} (status interrupted)", file=sys.stderr)
+        print(f"interrupted; what was done so far: {place} (status interrupted)", file=sys.stderr)
+        print(f"  to go on: chipsim resume {place}", file=sys.stderr)
         gc.freeze()  # nothing more to collect: the shell has its prompt back in half the time
         raise typer.Exit(130) from None
     except ChipsimError:
-        _forget_if_unused(folder, made=out is None)
+        if earlier is None:
+            _forget_if_unused(folder, made=out is None)
         raise
     if "report" in result:
         progress.line(result["report"].rstrip("\n"))
@@ -94,11 +111,14 @@ def _timed(
 
 
 def _store(folder: RunFolder, result: dict[str, Any], summary: dict[str, Any]) -> None:
-    """Counters and report, and as the last thing the status "complete"."""
+    """Counters, report and result, and as the last thing the status "complete"."""
     if "counters" in result:
         folder.counters(result["counters"])
     if "report" in result:
         folder.report(result["report"])
+    folder.result(summary)
+    if isinstance(result.get("summary"), dict):
+        folder.summary(result["summary"])
     folder.finish(**{key: summary[key] for key in STORED})
 
 
@@ -179,12 +199,16 @@ def _identity(
         entry[kind] = path.stem if path else None
         entry[f"{kind}_path"] = str(path.resolve()) if own else None
     entry["sources"] = {kind: file_sha256(path) for kind, path in used.items() if path}
-    entry["from"] = str(options["start"].path) if options["start"] else None
+    start = options["start"]
+    entry["from"] = str(start.path) if start else None
+    entry["from_path"] = str(start.path.resolve()) if start else None
+    entry["from_sha256"] = (start.manifest.get("weights") or {}).get("sha256") if start else None
+    entry["data_path"] = str(options["data"].resolve()) if options["data"] else None
     return entry | {key: value for key, value in options.items() if key not in (*used, "start")}
 
 
 @contextmanager
-def _stoppable() -> Iterator[None]:
+def stoppable() -> Iterator[None]:
     """SIGINT and a polite SIGTERM end the run as KeyboardInterrupt, also where a script that started
     this process in the background has set SIGINT to be ignored."""
     told = sys.unraisablehook

@@ -1,11 +1,14 @@
-"""`chipsim rule check|show|step|error`: a rule on a chip before anything runs."""
+"""`chipsim rule check|show|step|error|page`: a rule on a chip before anything runs."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from chipsim.cli.complete import names_of
+from chipsim.cli.page import give
 from chipsim.cli.run import ENGINES, Engine, Fit, FitOption, Strict, check_choice
 
 if TYPE_CHECKING:
@@ -16,8 +19,10 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="Rules: check them, list their micro-ops, step through one synapse.", no_args_is_help=True
 )
-Name = Annotated[str, typer.Argument(help="A rule's name or ./mine.rule.")]
-OnChip = Annotated[str, typer.Option("--chip", help="A chip's name or ./mine.toml.")]
+Name = Annotated[str, typer.Argument(help="A rule's name or ./mine.rule.", autocompletion=names_of("rule"))]
+OnChip = Annotated[
+    str, typer.Option("--chip", help="A chip's name or ./mine.toml.", autocompletion=names_of("chip"))
+]
 
 
 @app.command()
@@ -33,7 +38,8 @@ def check(
     for note in bound.notes:
         place = f"{name}:{note.line}" if note.line else name  # some notes are about the whole rule
         print(f"{place}: {note.kind}: {note.text}")
-    print(f"ok: rule {bound.name} fits chip {bound.chip} ({bound.engine}, {len(bound.lines)} lines)")
+    lines = len(bound.lines) or len(bound.lowering)
+    print(f"ok: rule {bound.name} fits chip {bound.chip} ({bound.engine}, {lines} lines)")
 
 
 @app.command()
@@ -92,6 +98,22 @@ def error(
         raise typer.Exit(1)
 
 
+@app.command()
+def page(
+    name: Annotated[str, typer.Argument(help="A rule's name, ./mine.rule, or all.")],
+    out: Annotated[Path | None, typer.Option(help="Write NAME.md into this folder instead.")] = None,
+) -> None:
+    """The rule's page in Markdown, made from its file: registers, micro-ops, verdict on every chip."""
+    from chipsim.chip import load_chip
+    from chipsim.library import entries
+    from chipsim.microcode.markdown import rule_page
+    from chipsim.microcode.syntax import load_rule
+
+    chips = [load_chip(chip) for chip in ("ideal", *(c for c in entries("chip") if c != "ideal"))]
+    for program in (load_rule(x) for x in (entries("rule") if name == "all" else [name])):
+        give(program.name, rule_page(program, chips), out)
+
+
 def _bound(name: str, chip_name: str, engine: str | None, fit: Fit, strict: bool) -> tuple[BoundProgram, Use]:
     """Read rule and chip and bind them, with the chip's default weight and membrane."""
     check_choice("--engine", engine, ENGINES)
@@ -112,6 +134,8 @@ def _default_use(chip: Chip, engine: str | None, fit: Fit, strict: bool) -> Use:
     bits = chip.weight.default_bits
     weight = Format(chip.weight.signed, bits, bits - 1)
     membrane = Format(True, chip.neuron.v_bits, 7 + chip.neuron.guard_bits)
+    if chip.crossbar is not None:  # a membrane without sign adds weights as they are
+        membrane = Format(False, chip.crossbar.membrane_bits, bits - 1)
     return Use(
         weight=weight,
         w_lo=weight.lo,

@@ -1,4 +1,4 @@
-"""`chipsim run`, `eval` and `report`: what was asked for, checked; `perform.py` does it."""
+"""`chipsim run` and `eval`: what was asked for, checked; `perform.py` does it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from chipsim.cli.complete import names_of
 from chipsim.cli.perform import perform
 from chipsim.errors import DataError, SettingError, did_you_mean
 
@@ -24,8 +25,20 @@ class Fit(str, Enum):
     narrow = "narrow"
 
 
-Chip = Annotated[str | None, typer.Option(help="A chip's name or ./mine.toml.")]
-Rule = Annotated[str | None, typer.Option(help="A rule's name or ./mine.rule.")]
+Chip = Annotated[
+    str | None, typer.Option(help="A chip's name or ./mine.toml.", autocompletion=names_of("chip"))
+]
+Rule = Annotated[
+    str | None, typer.Option(help="A rule's name or ./mine.rule.", autocompletion=names_of("rule"))
+]
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="EXPERIMENT",
+        help="A name from `chipsim list`, or ./mine.py.",
+        autocompletion=names_of("experiment"),
+    ),
+]
 Sets = Annotated[
     list[str] | None,
     typer.Option(
@@ -41,11 +54,15 @@ FitOption = Annotated[Fit, typer.Option(help="Registers wider than the chip's: r
 Twin = Annotated[str | None, typer.Option(help="The float twin beside the chip: folded, ideal or none.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Saturation or rounding to zero is an error.")]
 Noise = Annotated[str | None, typer.Option(help=f"Random numbers: {', '.join(NOISES)}.")]
+Every = Annotated[
+    str, typer.Option("--checkpoint", metavar="WHEN", help="How often: 500 (samples), 30s, 5min or off.")
+]
+Keep = Annotated[int, typer.Option("--keep", min=1, max=1000, help="Checkpoints kept, of each training.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="Threads; results do not depend on them.")]
 
 
 def run(
-    experiment: Annotated[str, typer.Argument(help="A name from `chipsim list`, or ./mine.py.")],
+    experiment: Name,
     chip: Chip = None,
     rule: Rule = None,
     sets: Sets = None,
@@ -62,12 +79,15 @@ def run(
     noise: Noise = None,
     twin: Twin = None,
     threads: Threads = None,
+    checkpoint: Every = "60s",
+    keep: Keep = 2,
 ) -> None:
     """Run an experiment and leave a run folder."""
     check_choice("--engine", engine, ENGINES)
     check_choice("--twin", twin, tuple(TWINS))
     check_choice("--noise", noise, NOISES)
-    _use_threads(threads)
+    use_threads(threads)
+    from chipsim.checkpoint import Interval
     from chipsim.experiment import choose_rule, default_chip, load_experiment
     from chipsim.presets import preset
     from chipsim.run_folder import load_run
@@ -87,7 +107,7 @@ def run(
         "chip": default_chip(loaded, chip),
         "rule": chosen,
         "seed": seed,
-        "data": _folder(data),
+        "data": data_folder(data),
         "start": load_run(from_) if from_ else None,
         "engine": engine,
         "fit": fit.value,
@@ -95,7 +115,8 @@ def run(
         "noise": noise,
         "threads": threads,
     }
-    perform(loaded, loaded.run, options, out, json, "run")
+    Interval.parse(checkpoint)
+    perform(loaded, loaded.run, options, out, json, "run", {"every": checkpoint, "keep": keep})
 
 
 def evaluate(
@@ -108,48 +129,35 @@ def evaluate(
     threads: Threads = None,
 ) -> None:
     """Score a run's weights again, also on another chip (requantised, the loss stated)."""
-    _use_threads(threads)
+    use_threads(threads)
     from chipsim.experiment import default_chip, load_experiment, no_evaluation
     from chipsim.run_folder import load_run
     from chipsim.settings import restore_settings
+    from chipsim.stored_run import stored
 
     start = load_run(run)
-    stored = start.manifest
-    loaded = load_experiment(stored["experiment_path"] or stored["experiment"])
+    said = stored(start)
+    names = said.names()
+    loaded = load_experiment(names["experiment"])
     if loaded.evaluate is None:
         raise no_evaluation(loaded)
     options = {
-        "settings": restore_settings(loaded.settings, stored["settings"]),
-        "chip": default_chip(loaded, chip or stored["chip_path"] or stored["chip"]),
-        "rule": stored["rule_path"] or stored["rule"],
-        "seed": stored["seed"],
-        "data": _folder(data),
+        "settings": restore_settings(loaded.settings, said.settings),
+        "chip": default_chip(loaded, chip or names["chip"]),
+        "rule": names["rule"],
+        "seed": said.seed,
+        "data": data_folder(data),
         "start": start,
-        "engine": stored.get("engine"),
+        "engine": said.engine,
         "fit": fit.value,
         "strict": False,
-        "noise": stored.get("noise"),
+        "noise": said.noise,
         "threads": threads,
     }
     perform(loaded, loaded.evaluate, options, out, json, "eval")
 
 
-def report(run: Annotated[str, typer.Argument(help="A run folder.")]) -> None:
-    """Print the report of a run."""
-    from chipsim.run_folder import load_run
-
-    loaded = load_run(run)
-    text = loaded.report()
-    if text is None:
-        raise SettingError(
-            "this run wrote no report.txt",
-            where=str(loaded.path),
-            remedy="its experiment returns none; see metrics.jsonl and counters.json",
-        )
-    print(text, end="")
-
-
-def _folder(data: Path | None) -> Path | None:
+def data_folder(data: Path | None) -> Path | None:
     if data is not None and not data.is_dir():
         raise DataError(
             f"--data {data} is no folder",
@@ -166,7 +174,7 @@ def check_choice(option: str, value: str | None, known: tuple[str, ...]) -> None
         )
 
 
-def _use_threads(threads: int | None) -> None:
+def use_threads(threads: int | None) -> None:
     """numba reads its thread count once, when it is first imported."""
     if threads is not None:
         os.environ["NUMBA_NUM_THREADS"] = str(threads)

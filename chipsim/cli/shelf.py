@@ -31,11 +31,16 @@ def list_shelves(
         str | None, typer.Argument(help="rules, chips or experiments; or one experiment, for its settings.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="The last line of stdout is one JSON object.")] = False,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="One experiment: the JSON schema of its settings.")
+    ] = False,
 ) -> None:
     """List experiments, rules and chips, with one line each; or the settings of one experiment."""
     if kind is not None and (kind in entries("experiment") or looks_like_path("experiment", kind)):
-        _experiment(kind, json)
+        _schema(kind) if schema else _experiment(kind, json)
         return
+    if schema:
+        raise SettingError("--schema needs one experiment", remedy="for example chipsim list digits --schema")
     kinds = {f"{name}s": name for name in reversed(KINDS)}
     if kind is not None and kind.rstrip("s") not in KINDS:
         raise SettingError(
@@ -56,6 +61,15 @@ def list_shelves(
         print(title)
         for key, line in rows.items():
             print(f"  {key:<{width}}  {line}".rstrip())
+
+
+def _schema(name: str) -> None:
+    """The settings of one experiment as JSON schema, keys as after --set."""
+    from chipsim.experiment import load_experiment
+    from chipsim.run_folder import to_json
+    from chipsim.settings import settings_schema
+
+    print(to_json(settings_schema(load_experiment(name).settings)))
 
 
 def _experiment(name: str, json: bool) -> None:

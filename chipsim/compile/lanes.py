@@ -53,3 +53,10 @@ def jit_inner(function):
     """Like `jit`, for functions that only kernels call: no Python wrapper, half the compile time."""
     options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True} if JIT else {}
     return numba.njit(cache=True, nogil=True, error_model="numpy", **options)(function)
+
+
+def jit_part(function):
+    """Like `jit_inner`, and never cached by itself: for kernels in several files, whose callers numba would
+    keep when another file changes. `reckon_entry.entry` caches the whole by the content of all files."""
+    options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True} if JIT else {}
+    return numba.njit(nogil=True, error_model="numpy", **options)(function)

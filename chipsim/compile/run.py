@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from chipsim.compile.build import generate, load, make_scratch
+from chipsim.compile.core_run import CoreKernels
 from chipsim.compile.epoch_driver import fill_streams
 from chipsim.compile.lanes import u64
+from chipsim.compile.reckon_run import ReckonKernels
 from chipsim.compile.samples import kept
 from chipsim.data.events import Events
 from chipsim.errors import DataError, SettingError
@@ -111,6 +113,13 @@ class Kernels:
         return named
 
 
+def kernels_of(plan: Plan, state: State, *, twin: bool = False) -> Kernels | CoreKernels | ReckonKernels:
+    """What runs a plan: generated kernels, or those of a crossbar core or of ReckOn's core."""
+    if plan.reckon is not None:
+        return ReckonKernels(plan, twin=twin)
+    return (Kernels if plan.core is None else CoreKernels)(plan, state, twin=twin)
+
+
 def event_arrays(plan: Plan, events: Events | Mapping[str, Events]) -> tuple[tuple, int, int]:
     """(start, axon, payload) of every source in layer order, number of samples, steps per sample.
 
@@ -208,7 +217,7 @@ def compiled_present(
     kernels: Kernels | None = None,
 ) -> dict:
     """`reference.reference_present` on compiled kernels: same arguments, same state afterwards."""
-    kernels = kernels or Kernels(plan, state)
+    kernels = kernels or kernels_of(plan, state)
     arrays, count, steps = event_arrays(plan, events)
     order = np.arange(count) if samples is None else np.asarray(samples, np.int64)
     if learn and len(order) % plan.contexts:
@@ -247,7 +256,7 @@ def compiled_steps(
     kernels: Kernels | None = None,
 ) -> None:
     """`reference.reference_steps` on compiled kernels: steps start+1..stop without any reset."""
-    kernels = kernels or Kernels(plan, state)
+    kernels = kernels or kernels_of(plan, state)
     arrays, count, steps = event_arrays(plan, events)
     kernels.advance(
         state,

@@ -6,6 +6,8 @@
 A back end is two functions with the signatures of `reference_present` and `reference_steps`. After
 each call its state must equal the reference's in every array (scratch excepted), and its outputs too.
 `random_bundle` puts many small rules into one network: one compilation for all of them.
+
+`vectors` replays what a chip's own hardware text produced; `conformance/<chip>.py` is such a chip.
 """
 
 from chipsim.conformance.bundle import random_bundle

@@ -193,7 +193,7 @@ def _npy(path: Path) -> tuple[np.ndarray, None]:
     """A structured array as it is, or a table of integers with columns x, y, p, t."""
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
+    except Exception as error:  # numpy's header parser raises what it meets
         reason = " ".join(str(error).split())
         raise DataError(f"no readable .npy file of numbers: {reason}", where=str(path)) from None
     if isinstance(array, np.ndarray) and array.ndim == 2 and array.shape[1] == 4 and array.dtype.kind in "iu":

@@ -34,6 +34,10 @@ error       the pathway from errors to third factors: all events of inference, f
                              what a replayed step needs is sent again
     history_write, history_read   class errors stored for a replay and taken up again
 
+On an event-driven crossbar core (`core`) a neuron update is a write of its word: active ones come with a
+synaptic operation, inactive ones with a time reference or a virtual event. A spike event meets all neurons
+of the core; what belongs to no layer stands under REST. A fixed engine has no micro_op.
+
 Products of a sum-of-products engine count like lines, one row per synaptic variable, where every
 product other than 0 is one update and one micro_op.
 """
@@ -44,6 +48,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from chipsim.chip import EVENTS
+from chipsim.ledger.core import REST, core_counts, fixed_rows, rest_events
+from chipsim.ledger.reckon import add_core_events, core_counters, matrix_counters, weight_writes
 from chipsim.microcode.program import COUNTS, BoundRegister
 from chipsim.plan import ConnectionPlan, LayerPlan, Plan
 from chipsim.state import CONNECTION_COUNTS, HISTORY_COUNTS, LAYER_COUNTS
@@ -69,11 +75,17 @@ def counters(plan: Plan, state: Mapping[str, Any]) -> dict[str, Any]:
     circuits     {layer served: {state_circuits.circuit_counts}}
     lines        {connection: [{"line", "section", "text", "target", COUNTS...}]}
     histories    {connection, or layer of a circuit: {HISTORY_COUNTS}}, where something is stored
+    core         {state_core.CORE_COUNTS, "cycles"} of an event-driven crossbar core
     weights      {connection: {"evaluated", "skipped", "draws", "saturated", "rounded_to_zero",
                  "changed"}}: the lines into the weight, summed; `changed` counts written elements
+    reckon, matrices  counters of ReckOn's core and of its weight memories (`ledger.reckon`)
     """
     rows = {c.name: line_rows(c, state) for c in plan.connections if c.program}
-    return {
+    core = {} if plan.core is None else {"core": core_counts(state)}
+    if plan.reckon is not None:
+        core = {"reckon": core_counters(plan, state), "matrices": matrix_counters(plan, state)}
+    own = {"weights": weight_writes(plan, state)} if plan.reckon is not None else {}
+    return core | {
         "layers": {x.name: _named(LAYER_COUNTS, state[f"l{x.index}_stat"]) for x in plan.layers},
         "connections": {
             c.name: _named(CONNECTION_COUNTS, state[f"c{c.index}_stat"]) for c in plan.connections
@@ -89,6 +101,7 @@ def counters(plan: Plan, state: Mapping[str, Any]) -> dict[str, Any]:
             for c in plan.connections
             if c.program and c.program.weight
         },
+        **own,
     }
 
 
@@ -102,6 +115,8 @@ def _histories(plan: Plan, state: Mapping[str, Any]) -> dict[str, dict[str, int]
 def line_rows(c: ConnectionPlan, state: Mapping[str, Any]) -> list[dict[str, Any]]:
     """One row per line of a connection's rule, then one per variable of its products."""
     table, program = state[f"c{c.index}_lines"], c.program
+    if program.engine == "fixed":
+        return fixed_rows(c, table, COUNTS)
     rows = [
         {
             "line": line.line,
@@ -166,7 +181,21 @@ def event_counts(plan: Plan, state: Mapping[str, Any]) -> dict[str, Events]:
                 if name in CIRCUIT_EVENTS:
                     _add(ledger["error"], CIRCUIT_EVENTS[name], count)
             _history(ledger["error"], counted["histories"].get(layer.name, {}))
-        out[layer.name] = {purpose: _ordered(events) for purpose, events in ledger.items()}
+        out[layer.name] = ledger
+    if plan.reckon is not None:
+        add_core_events(plan, state, out)
+    out = {name: {p: _ordered(events) for p, events in ledger.items()} for name, ledger in out.items()}
+    return out if plan.core is None else out | {REST: rest_events(counted)}
+
+
+def synaptic_formats(plan: Plan, state: Mapping[str, Any]) -> dict[str, dict[str, int]]:
+    """Plain synaptic events by format of the weight memory: {purpose: {"dense", "sparse", "conv": count}}."""
+    out: dict[str, dict[str, int]] = {}
+    for c in plan.connections:
+        counted = _named(CONNECTION_COUNTS, state[f"c{c.index}_stat"])
+        kind = "conv" if c.conv is not None else "sparse" if c.sparse else "dense"
+        events = out.setdefault(_purpose(c), {})
+        _add(events, kind, counted["synaptic_events"] - counted["multiplications"])
     return out
 
 
@@ -207,7 +236,8 @@ def _history(events: dict[str, int], counted: Mapping[str, int]) -> None:
 def _lines(events: dict[str, int], c: ConnectionPlan, rows: list[dict[str, Any]]) -> None:
     tables = {line.ordinal for line in c.program.lines if line.form == "table"}
     for ordinal, row in enumerate(rows):
-        _add(events, "micro_op", row["done"])
+        if c.program.engine != "fixed":
+            _add(events, "micro_op", row["done"])
         _add(events, "random_draw", row["draws"])
         if ordinal in tables:
             _add(events, "table_lookup", row["done"])

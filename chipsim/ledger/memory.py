@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from chipsim.errors import LimitError
+from chipsim.ledger.core import PAR_BITS, STATE_BITS
+from chipsim.ledger.reckon import core_memory
 from chipsim.plan import CircuitPlan, ConnectionPlan, LayerPlan, Plan
 from chipsim.state import CONNECTION_COUNTS, LAYER_COUNTS, index_type, storage
 from chipsim.state_circuits import MORE_CIRCUIT_COUNTS
@@ -39,6 +41,8 @@ def memory_items(plan: Plan) -> list[Item]:
     Temps, constants and the program are left out; thresholds count where homeostasis moves them
     neuron by neuron, accumulators where they hold a value from one step to the next.
     """
+    if plan.reckon is not None:
+        return core_memory(plan)
     items: list[Item] = []
     for c in plan.connections:
         items += _synaptic(plan, c)
@@ -127,6 +131,9 @@ def _neuron_state(plan: Plan, x: LayerPlan) -> list[Item]:
     if x.kind == "pool":  # windows keep nothing from one step to the next
         return items + _third_factor(plan, x, n)
     items.append(_item(what, f"{x.name} v", n, x.v_fmt.bits))
+    if plan.core is not None:
+        items += [_item(what, f"{x.name} {name}", n, bits) for name, bits in STATE_BITS.items()]
+        items.append(_item(what, f"{x.name} parameters", n, sum(PAR_BITS.values())))
     if x.k_u is not None:
         items.append(_item(what, f"{x.name} u", n, x.u_fmt.bits))
     if x.refractory:

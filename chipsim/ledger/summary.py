@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from chipsim.energy import add_counts, price
-from chipsim.ledger.counts import event_counts, line_rows
+from chipsim.errors import LimitError
+from chipsim.ledger.core import REST, core_summary
+from chipsim.ledger.cost import Shape, cost
+from chipsim.ledger.counts import event_counts, line_rows, synaptic_formats
 from chipsim.ledger.memory import memory_items, state_bytes
+from chipsim.ledger.neurobench import plasticity
+from chipsim.ledger.reckon import core_notes, weight_writes
+from chipsim.mapping.fit import fit
 from chipsim.microcode.bind import Use
 from chipsim.microcode.program import COUNTS, Note
 from chipsim.microcode.verify import verify
@@ -20,6 +27,7 @@ from chipsim.version import __version__
 
 ONE = 1 << DECAY_FRAC
 WRITES = {"readout": "class errors, third factor", "error": "own errors"}  # of a circuit
+CORES = 256  # listed of a mapping
 VERIFIED = ("sticking", "dead")  # the verifier's notes that a report repeats
 
 
@@ -36,6 +44,8 @@ def summary(
     memory_bytes: int | None = None,
     profile: str | None = None,
     notes: Iterable[Mapping[str, Any]] = (),
+    shape: Shape | None = None,
+    neurobench: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The summary that `report.text.text_report` prints (its docstring is the contract).
 
@@ -47,13 +57,17 @@ def summary(
     memory_bytes  default: the bytes of the state's arrays
     profile       energy profile of the chip (default: the chip's own choice)
     notes         further {"place", "kind", "line", "text"}
+    shape         samples and steps behind state and evaluation: adds cost per sample, mapping, plasticity
+    neurobench    metrics of `ledger.neurobench`
     Raises SettingError for a profile that the chip does not have.
     """
     events = event_counts(plan, state)
     programs = [c.program for c in plan.connections if c.program]
     out: dict[str, Any] = {
         "experiment": experiment,
-        "rule": ", ".join(dict.fromkeys(p.name for p in programs)) or None,
+        "rule": ", ".join(dict.fromkeys(p.name for p in programs))
+        or (plan.reckon and plan.reckon.rule)
+        or None,
         "noise": ", ".join(dict.fromkeys(c.noise for c in plan.connections if c.program))
         or chip.noise_default,
         "version": __version__,
@@ -63,13 +77,51 @@ def summary(
         "accuracy": None if accuracy is None else dict(accuracy),
         "controls": None if controls is None else {name: dict(row) for name, row in controls.items()},
         "layers": _layers(plan, events, activity, evaluation),
+        "core": core_summary(plan, state),
         "memory": memory_items(plan),
-        "energy": price(add_counts(events.values()), chip, profile).to_dict(),
+        "energy": price(
+            add_counts(events.values()), chip, profile, formats=synaptic_formats(plan, state)
+        ).to_dict(),
         "writes": writes(plan, state),
         "weights": rails(plan, state),
-        "notes": [*plan_notes(plan), *map(dict, notes)],
+        "notes": [*plan_notes(plan), *(core_notes(plan, state) if plan.reckon else ()), *map(dict, notes)],
+        "neurobench": None if neurobench is None else dict(neurobench),
     }
+    if shape is not None:
+        out |= _costs(plan, chip, state, evaluation, out, shape, profile)
     return {key: value for key, value in out.items() if value is not None}
+
+
+def _costs(plan, chip, state, evaluation, out, shape: Shape, profile) -> dict[str, Any]:
+    """Sections that need to know how many samples were behind the counts."""
+    mapping = mapped(plan, chip)
+    placed = replace(
+        shape, dt_ms=plan.dt_ms, chips=mapping.get("chips") or 1, cores=mapping.get("cores") or 0
+    )
+    counted = [
+        None if s is None else (add_counts(event_counts(plan, s).values()), synaptic_formats(plan, s))
+        for s in (state, evaluation)
+    ]
+    accuracy = (out.get("accuracy") or {}).get("test")
+    return {
+        "energy": price(
+            counted[0][0], chip, profile, formats=counted[0][1], operation=placed.operation(shape.learned)
+        ).to_dict(),
+        "mapping": mapping,
+        "cost": cost(chip, counted[0], counted[1], placed, accuracy, profile),
+        "plasticity": plasticity(out, shape.learned),
+    }
+
+
+def mapped(plan: Plan, chip: Any) -> dict[str, Any]:
+    """The fit of a plan, without its remedies; of many cores only the first are listed."""
+    try:
+        made = fit(plan, chip, remedies=False)
+    except LimitError as error:
+        return {"fits": False, "reason": error.text(), "cores": None, "chips": None}
+    made["cores_listed"] = min(len(made["cores_used"]), CORES)
+    made["cores_used"] = made["cores_used"][:CORES]
+    return made
 
 
 def _engine(plan: Plan, chip: Any) -> str:
@@ -86,6 +138,9 @@ def _layers(plan: Plan, events: Mapping[str, Any], activity: Any, evaluation: An
             if x.name in values:
                 row[key] = values[x.name]
         rows.append(row)
+    if REST in events:
+        unused = plan.core.size - sum(x.size for x in plan.layers if x.kind == "lif")
+        rows.append({"name": REST, "size": unused, "ledger": events[REST]})
     return rows
 
 
@@ -97,8 +152,12 @@ def writes(plan: Plan, state: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for c in plan.connections:
         rows += _line_writes(c, state) if c.program else []
+    if plan.reckon is not None:
+        rows += _core_writes(plan, state)
     for x in plan.layers:
-        rows += _neuron_writes(x, state) if x.kind in ("lif", "integrator") else []
+        # a core's membranes saturate where they have just fired, or rest at 0: nothing is lost there
+        counted = x.kind in ("lif", "integrator") and plan.core is None
+        rows += _neuron_writes(x, state) if counted else []
         if x.circuit is not None and plan.circuits[x.circuit].kind not in ("reward", "pool"):
             rows.append(_circuit_writes(x, plan.circuits[x.circuit], state))
     return rows
@@ -107,11 +166,22 @@ def writes(plan: Plan, state: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
 def _line_writes(c: ConnectionPlan, state: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
     rows, lines = [], len(c.program.lines)
     for k, row in enumerate(line_rows(c, state)):
-        rounding = c.program.register(row["target"]).rounding if k < lines else c.program.sums.rounding
+        rounding = c.program.register(row["target"]).rounding if k < lines else ""
+        if k >= lines and c.program.sums is not None:
+            rounding = c.program.sums.rounding
         rows.append(
             {"place": c.name, "name": row["text"], "rounding": rounding, **{key: row[key] for key in COUNTS}}
         )
     return rows
+
+
+def _core_writes(plan: Plan, state: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
+    """Stochastic steps of the weights of a fixed engine."""
+    return [
+        {"place": name, "name": "w", "rounding": "stochastic", "done": row["evaluated"], "wrapped": 0}
+        | {key: row[key] for key in ("skipped", "draws", "saturated", "rounded_to_zero", "changed")}
+        for name, row in weight_writes(plan, state).items()
+    ]
 
 
 def _neuron_writes(x: LayerPlan, state: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
@@ -157,7 +227,8 @@ def rails(plan: Plan, state: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
     rows = []
     for c in plan.connections:
         w = state[f"c{c.index}_w"]
-        if c.program is None or c.program.weight is None or not w.size:
+        learns = plan.reckon is not None or (c.program is not None and c.program.weight is not None)
+        if not learns or not w.size:
             continue
         scale = float(c.weight.lsb) if w.dtype.kind == "f" else 1  # the twin's weights are real
         at = {"at_min": c.w_lo * scale, "at_max": c.w_hi * scale}

@@ -14,6 +14,7 @@ from chipsim.errors import LimitError, SettingError
 from chipsim.fixed import Format
 from chipsim.microcode.banks import bind_registers, check_rounding
 from chipsim.microcode.bounds import LIMIT_BITS, exact_bound
+from chipsim.microcode.fixed_rules import FIXED, check_fixed, lower_fixed, own_registers
 from chipsim.microcode.lower import lower
 from chipsim.microcode.operands import Folder
 from chipsim.microcode.program import BoundLine, BoundProgram, Program
@@ -81,6 +82,7 @@ def bind(program: Program, chip, use: Use) -> BoundProgram:
         raise SettingError(f"fit '{use.fit}'", remedy="use refuse or narrow")
     at = Source(program.path, program.source)
     engine = _engine(program, chip, use)
+    chip = own_registers(chip) if engine == "fixed" else chip
     _signals(program, chip)
     registers, notes = bind_registers(program, chip, use)
     folder = Folder(program, registers, use, at)
@@ -113,6 +115,8 @@ def bind(program: Program, chip, use: Use) -> BoundProgram:
         history=program.history[0],
         depth=program.history[1] or use.sample_steps,
     )
+    if engine == "fixed":
+        return lower_fixed(bound, chip, use)
     return lower(bound, chip, use) if engine == "sum_of_products" else bound
 
 
@@ -121,6 +125,9 @@ def bind(program: Program, chip, use: Use) -> BoundProgram:
 
 def _engine(program: Program, chip, use: Use) -> str:
     where = str(chip.path)
+    if chip.engine == "fixed" and chip.fixed in FIXED and use.engine in (None, "fixed"):
+        check_fixed(program, chip)
+        return "fixed"
     if chip.engine in REASONS:
         raise LimitError(
             f"chip {chip.name} runs no rule: {REASONS[chip.engine]} (engine = {chip.engine})",
@@ -159,6 +166,21 @@ def _signals(program: Program, chip) -> None:
                 where=str(chip.path),
                 remedy="choose a chip that routes this signal, or a rule without it",
             )
+    if not chip.learning.pre_spikes:
+        _no_pre_spikes(program, chip)
+
+
+def _no_pre_spikes(program: Program, chip) -> None:
+    """An engine that sees no single spikes of axons runs no on_pre and reads no pre.spike."""
+    read = next((i.line for i in program.inputs if i.source == "pre.spike"), None)
+    line = read or next((x.line for x in program.lines if x.section == "on_pre"), None)
+    if line is not None:
+        raise LimitError(
+            f"rule {program.name} {'reads pre.spike' if read else 'has lines in on_pre'} (line {line}); the "
+            f"learning engine of chip {chip.name} sees no single spikes of axons",
+            where=str(chip.path),
+            remedy="choose another chip; mapping and cost still work on this one",
+        )
 
 
 # ---------------------------------------------------------------- lines

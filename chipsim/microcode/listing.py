@@ -25,7 +25,7 @@ REACH = {  # which axons and which neurons a section reaches
 def listing(bound: BoundProgram, use) -> str:
     """The program as aligned plain text; `use` is what it was bound with."""
     parts = [_head(bound, use), _registers(bound, use), _operands(bound), _program(bound, use)]
-    if bound.products:
+    if bound.lowering:
         parts.append(lowering_table(bound).rstrip())
     parts.append(_notes([*bound.notes, *(verify(bound, use) if bound.lines else ())]))
     return "\n\n".join(part for part in parts if part) + "\n"

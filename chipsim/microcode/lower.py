@@ -66,11 +66,15 @@ def lowering_table(bound: BoundProgram) -> str:
     if not bound.lowering:
         return ""
     wide = max(len(_one(row.text)) for row in bound.lowering)
+    fixed = bound.engine == "fixed"
     out = [f"lowered to products on chip {bound.chip}, learning epoch {bound.learning_epoch}"]
+    if fixed:
+        out = [f"run by the fixed engine of chip {bound.chip}"]
     for row in bound.lowering:
         out.append(f"  line {row.line:>3}  {_one(row.text).ljust(wide)}  {row.verdict}: {row.how}")
         out += [f"            {product}" for product in row.products]
-    out.append("  products read the values from before them; each variable is summed and written once")
+    if not fixed:
+        out.append("  products read the values from before them; each variable is summed and written once")
     return "\n".join(out) + "\n"
 
 

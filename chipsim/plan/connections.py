@@ -16,7 +16,8 @@ from chipsim.plan.layers import pool_scale
 from chipsim.plan.types import REWARD, THIRD_FACTOR, ConnectionPlan, LayerPlan, Update
 
 
-def _load(name: str, rules: object) -> Program:
+def load_program(name: str, rules: object) -> Program:
+    """The program of a rule's name, from a function or a dictionary. Raises SettingError."""
     if callable(rules):
         return rules(name)
     if rules and name in rules:
@@ -69,7 +70,7 @@ def fold_connection(
     graded = pre.payload_bits > 1
     program = None
     if c.rule is not None:
-        program = _bind(network, chip, c, weight, w_lo, w_hi, layer, rules, update, use)
+        program = bind_connection(network, chip, c, weight, w_lo, w_hi, layer, rules, update, use)
         notes.extend(program.notes)
     fan_in = pre.size if c.sparse is None else max(1, round(len(c.sparse[1]) / max(1, post.size)))
     fan_in = c.conv.rows if c.conv else fan_in
@@ -104,14 +105,15 @@ def fold_connection(
     )
 
 
-def _bind(network, chip, c, weight, w_lo, w_hi, layer, rules, update, use) -> BoundProgram:
+def bind_connection(network, chip, c, weight, w_lo, w_hi, layer, rules, update, use) -> BoundProgram:
+    """The rule of a connection, bound to the chip and to this place."""
     from chipsim.microcode.bind import Use, bind
 
     own = c.settings
     pre = network.layers[c.pre]
     reward_only = any(x.kind == "reward" and x.layer == c.post for x in network.circuits)
     return bind(
-        _load(c.rule, rules),
+        load_program(c.rule, rules),
         chip,
         Use(
             weight=weight,

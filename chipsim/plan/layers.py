@@ -26,7 +26,8 @@ def weight_formats(network: Network, chip: object, bits: int | None) -> list[For
         exponent = math.log2(c.w_range)
         if exponent != int(exponent):
             raise NetworkError(f"w_range is {c.w_range}", where=c.name, remedy="use a power of two")
-        formats.append(Format(True, width, width - 1 - int(exponent)))
+        signed = chip.weight.signed
+        formats.append(Format(signed, width, width - signed - int(exponent)))
     return formats
 
 

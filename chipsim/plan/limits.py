@@ -1,4 +1,4 @@
-"""Whether a network can be on the chip at all: walls of one core, and cores in all.
+"""Whether a network can be on the chip at all: walls of one core, and cores of the largest system.
 
 A layer may be spread over cores by its neurons; a neuron's synapses and the axons that reach it must
 fit one core. Limits a chip file does not state are not checked (`chipsim chip show` lists them).
@@ -38,9 +38,12 @@ def check_limits(
         if limits.synapse_bits_per_core is not None and sum(bits):
             per_core = min(per_core, max(1, (limits.synapse_bits_per_core - kernels) // sum(bits)))
         needed += math.ceil(layer.size / per_core)
-    if limits.cores is not None and needed > limits.cores:
+    noc = getattr(chip, "noc", None)
+    chips = (noc.chips_max or 1) if noc is not None else 1  # one, where the file does not say
+    if limits.cores is not None and needed > limits.cores * chips:
+        more = f", a system of {chips} chips {limits.cores * chips}" if chips > 1 else ""
         raise LimitError(
-            f"the network needs at least {needed} cores, the chip has {limits.cores}",
+            f"the network needs at least {needed} cores, the chip has {limits.cores}{more}",
             where=f"chip {chip.name} ({chip.path})",
             remedy="use fewer neurons or narrower weights, or another chip",
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from chipsim.circuits import SMALLEST_RATE
 from chipsim.errors import SettingError
@@ -10,6 +11,10 @@ from chipsim.fixed import Format
 from chipsim.geometry import Conv, Pool, Shape
 from chipsim.microcode.program import BoundProgram, Note
 from chipsim.network import Network
+
+if TYPE_CHECKING:
+    from chipsim.plan.core import CorePlan
+    from chipsim.plan.reckon import ReckonPlan
 
 THIRD_FACTOR = Format(True, 8, 7)
 REWARD = Format(True, 8, 4)
@@ -240,6 +245,8 @@ class Plan:
     phases 1-6 (sources first). `order_of_phases` and `walk` come from the chip.
 
     replay   what runs after a sample, step by step, last step first; None where no rule has on_replay
+    reckon   settings of ReckOn's core (`fixed = "reckon_eprop"`), None on other chips
+    core     places and parameters on a crossbar core (`step.mode = "event"`), None on other chips
     """
 
     chip: str
@@ -259,6 +266,8 @@ class Plan:
     notes: tuple[Note, ...] = ()
     network: Network | None = field(default=None, compare=False)
     replay: Replay | None = None
+    reckon: ReckonPlan | None = None
+    core: CorePlan | None = None
 
     def forms_error(self, circuit: int, step: int, last: bool) -> bool:
         """Whether a replay needs a circuit's class errors of the step-th step of a sample (from 1),

@@ -12,6 +12,7 @@ layers        [{"name", "size", "ledger", "activity"}] in network order, readout
     ledger    {purpose: {event: count}}; purposes inference, learning, error; events of chip.EVENTS
     activity  {"silent_share": neurons that never fired, "surrogate_share": (neuron, step) pairs with
               a non-zero surrogate, "spikes_per_neuron_step"} shares 0..1 or None
+core          counters of an event-driven crossbar core (ledger.core.core_counts) and "behaviour"
 memory        [{"purpose", "what", "count", "bits_each"}], purposes of report.memory.PURPOSES
 energy        EnergyReport.to_dict()
 writes        [{"place", "name", "rounding", "done", "skipped", "draws", "saturated", "wrapped",
@@ -20,6 +21,9 @@ writes        [{"place", "name", "rounding", "done", "skipped", "draws", "satura
               shares are of `done`, which counts contributions (at least one per write)
 weights       [{"place", "at_min", "at_max"}] shares 0..1 of the weights at w_min and w_max
 notes         [{"place", "kind", "line", "text"}] the binder's notes (program.Note) and the plan's
+cost          `ledger.cost.cost`: energy per learned sample, per inference, per point of accuracy
+mapping       `mapping.fit.fit`: cores, resources, what binds, what is unchecked
+neurobench    NeuroBench's metrics; plasticity: chipsim's Plasticity* per learned sample
 """
 
 from __future__ import annotations
@@ -30,6 +34,7 @@ from typing import Any
 
 from chipsim.chip import EVENTS
 from chipsim.errors import SettingError, did_you_mean
+from chipsim.report.cost import cost_lines, mapping_lines, metric_lines
 from chipsim.report.memory import memory_ledger
 from chipsim.report.units import count, engineering, percent, table
 from chipsim.report.warn import warnings_from
@@ -45,11 +50,16 @@ KEYS = (
     "accuracy",
     "controls",
     "layers",
+    "core",
     "memory",
     "energy",
     "writes",
     "weights",
     "notes",
+    "cost",
+    "mapping",
+    "neurobench",
+    "plasticity",
 )
 PURPOSES = ("inference", "learning", "error")
 SPLITS = ("train", "validation", "test", "twin")
@@ -66,7 +76,10 @@ def text_report(summary: Mapping[str, Any]) -> str:
                 where="summary",
                 remedy=f"one of {', '.join(KEYS)}",
             )
-    sections = (_head, _accuracy, _layers, _ledger, _memory, _energy, _writes, _notes, _warnings)
+    sections = (
+        _head, _accuracy, _layers, _ledger, _core, _memory, _energy, cost_lines, mapping_lines, metric_lines,
+        _writes, _notes, _warnings,
+    )  # fmt: skip
     blocks = [lines for section in sections if (lines := section(summary))]
     return "\n\n".join("\n".join(block) for block in blocks) + "\n"
 
@@ -158,6 +171,16 @@ def _known(name: str, known: tuple[str, ...], what: str) -> None:
         )
 
 
+def _core(summary: Mapping[str, Any]) -> list[str]:
+    core = summary.get("core")
+    if not core:
+        return []
+    rows = [
+        [name.replace("_", " "), count(core[name])] for name in core if name != "behaviour" and core[name]
+    ]
+    return [f"Event-driven core, {core['behaviour']}", *table(rows)]
+
+
 def _memory(summary: Mapping[str, Any]) -> list[str]:
     if not summary.get("memory"):
         return []
@@ -185,7 +208,14 @@ def _energy(summary: Mapping[str, Any]) -> list[str]:
     if energy.get("profile") is None:
         lines.append("Energy: no price per event is published for this chip; nothing is priced")
     else:
-        lines += [f"Energy, profile {energy['profile']}: {energy['profile_text']}", *_priced(energy)]
+        lines += [f"Energy, profile {energy['profile']}: {energy['profile_text']}"]
+        if energy.get("definition"):
+            corner = energy["corner"]
+            named = (("voltage_V", "V"), ("temperature_C", "C"), ("frequency_Hz", "Hz"))
+            said = [f"{corner[key]:g} {unit}" for key, unit in named if corner.get(key) is not None]
+            at = ", ".join(said) or "operating corner not stated"
+            lines.append(f"  definition {energy['definition']}, bound {energy['bound']}, {at}")
+        lines += _priced(energy)
     lines += _without_price("unpriced", energy.get("unpriced") or {})
     return lines + _without_price("included in other prices", energy.get("included") or {})
 
@@ -194,18 +224,36 @@ def _priced(energy: Mapping[str, Any]) -> list[str]:
     rows = [["", "purpose", "count", "price", "energy", "bound", "evidence"]]
     for line in energy["lines"]:
         if line["count"]:
-            name = line["event"] + (f" ({line['assumption']})" if line["assumption"] else "")
+            more = ", ".join(filter(None, (line.get("format"), line["assumption"])))
+            name = line["event"] + (f" ({more})" if more else "")
             prices = (engineering(line["price_J"], "J"), engineering(line["energy_J"], "J"))
             rows.append(
                 [name, line["purpose"], count(line["count"]), *prices, line["bound"], line["evidence"]]
             )
+    for line in energy.get("static", ()):
+        drawn = "" if line["power_W"] is None else engineering(line["power_W"], "W")
+        rows.append(
+            [
+                line["what"],
+                "static",
+                line["said"],
+                drawn,
+                engineering(line["energy_J"], "J"),
+                "",
+                line["evidence"],
+            ]
+        )
     for purpose, joules in energy["totals_J"].items():
         rows.append(["total", purpose, "", "", engineering(joules, "J"), "", ""])
     least = "min" if energy["is_lower_bound"] else ""
     rows.append(["total", "all", "", "", engineering(energy["priced_J"], "J"), least, ""])
     lines = table(rows, left=2)
+    low, high = energy.get("low_J"), energy.get("high_J")
+    if low is not None and low != high:
+        lines.append(f"  the sources' intervals: {engineering(low, 'J')} to {engineering(high, 'J')}")
     if energy["is_lower_bound"]:
-        lines.append("  a lower bound: some prices are minima, or some events have no price")
+        lines.append("  a lower bound: some prices are minima, or something has no price")
+    lines += [f"  unpriced, {text}" for text in energy.get("static_unpriced", ())]
     return lines
 
 

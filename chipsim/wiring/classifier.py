@@ -2,7 +2,8 @@
 
 `classifier = lif`: spiking neurons with the rule of the hidden layers, as in the paper;
 `classifier = charge`: spiking neurons whose whole charge is judged, with the rule `delta`;
-`classifier = integrator`: leaky sums with the rule `delta`.
+`classifier = integrator`: leaky sums with the rule `delta`. With `hold` the hidden layers replay the
+sample against the classifier's final error, and the classifier learns after that (`delta_end`).
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def _classifier(stack: Stack, below: str) -> None:
         connection = net.connect(
             below,
             name,
-            rule="delta" if charge else stack.rule,
+            rule=stack.output_rule if charge else stack.rule,
             w_range=weight_range(net.layer(below).size) * s.readout_range,
             settings=readout_settings(s) if charge else stack.use,
         )

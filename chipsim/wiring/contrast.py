@@ -1,5 +1,6 @@
 """Two paths over several contexts (Traces Propagation): inputs, and labels through a frozen random
-connection into the first hidden layer; a trained output reads the last one.
+connection into the first hidden layer. A trained output reads each hidden layer and sends nothing back;
+their votes are summed (the rule trains each layer by itself, and the lower one separates classes better).
 
 `contrast = classes`: one target context per class, the target is the label (chip form);
 `contrast = batch`: one per input, targets from the distances of the layer below (the paper).
@@ -33,4 +34,6 @@ def wire(stack: Stack) -> None:
             signal_shift=s.signal_shift,
         )
         below = (connection, "eps")
+    for k, name in enumerate(stack.hidden[:-1], 1):
+        stack.trained_output(f"output{k}", name)
     stack.trained_output("output", stack.hidden[-1])

@@ -31,17 +31,24 @@ class Stack:
     use: dict
     settings: Any
 
+    @property
+    def output_rule(self) -> str:
+        """The rule of trained outputs: the settings' own, else `delta`, and after a replay of the
+        sample's final error `delta_end`, so that the layers below do not replay against weights that have
+        moved."""
+        return self.settings.output_rule or ("delta_end" if self.settings.hold else "delta")
+
     def trained_output(self, name: str, below: str) -> str:
-        """An integrator of `classes` neurons whose weights learn by the rule `delta` from its own
+        """An integrator of `classes` neurons whose weights learn by the delta rule from its own
         error; returns the connection's name."""
         s = self.settings
         self.net.integrator(name, self.classes, tau_v_ms=s.readout_tau)
         connection = self.net.connect(
             below,
             name,
-            rule="delta",
+            rule=self.output_rule,
             w_range=weight_range(self.net.layer(below).size) * s.readout_range,
-            settings=readout_settings(s),
+            settings={} if s.output_rule else readout_settings(s),
         )
         self.net.error(name, **self.errors(), hold=s.hold)
         return connection

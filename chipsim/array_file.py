@@ -1,0 +1,59 @@
+"""Named arrays in one file: .npy records one after the other, names and sizes declared elsewhere.
+
+Whoever keeps the file keeps `declaration(arrays)` with it; reading believes no header that differs
+from it, so that a damaged file allocates nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.lib import format as npy
+
+from chipsim.errors import RunError
+
+
+def declaration(arrays: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
+    """Name, dtype and shape of every array, in the order in which they are written."""
+    return [{"name": k, "dtype": a.dtype.str, "shape": list(a.shape)} for k, a in arrays.items()]
+
+
+def write_arrays(file: BinaryIO, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write all arrays; ValueError for one that holds objects."""
+    for array in arrays.values():
+        ordered = array if array.flags.c_contiguous else array.copy(order="C")
+        npy.write_array(file, ordered, version=(1, 0), allow_pickle=False)
+
+
+def read_arrays(path: Path, declared: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
+    """Read the arrays of a file that holds exactly what was declared; RunError for any other."""
+    found: dict[str, np.ndarray] = {}
+    try:
+        left = path.stat().st_size
+        with path.open("rb") as file:
+            for item in declared:
+                found[item["name"]] = _one(file, item, left)
+            if file.read(1):
+                raise ValueError("more than was declared")
+    except Exception as error:  # numpy's header parser raises what it meets
+        raise RunError(
+            f"damaged or missing: {error}", where=str(path), remedy="use an earlier checkpoint"
+        ) from None
+    return found
+
+
+def _one(file: BinaryIO, item: Mapping[str, Any], left: int) -> np.ndarray:
+    if npy.read_magic(file) != (1, 0):
+        raise ValueError("no array where one was declared")
+    shape, fortran, dtype = npy.read_array_header_1_0(file)
+    if fortran or list(shape) != item["shape"] or dtype.str != item["dtype"] or dtype.hasobject:
+        raise ValueError(f"{item['name']} is {dtype.str}{list(shape)}, not as declared")
+    size = math.prod(shape) * dtype.itemsize
+    data = file.read(size) if 0 <= size <= left else b""
+    if len(data) != size:
+        raise ValueError(f"{item['name']} is cut off")
+    return np.frombuffer(data, dtype).reshape(shape).copy()
