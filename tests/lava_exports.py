@@ -2,9 +2,9 @@
 
     python tests/lava_exports.py [RULE ...] [--samples 20]
 
-Two plastic layers of 64 and 32 neurons on chip loihi2_lava learn from digits; the export presents samples of 20
-steps with learning on. For each rule: Lava's verdict, the fewest spikes of a plastic layer in a sample, and the
-smallest share of a plastic connection's weights that changed.
+Two plastic layers of 64 and 32 neurons on chip loihi2_lava learn from digits; the export presents samples
+of 20 steps with learning on. For each rule: Lava's verdict, the fewest spikes of a plastic layer in a
+sample, and the smallest share of a plastic connection's weights that changed.
 """
 
 from __future__ import annotations

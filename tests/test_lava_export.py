@@ -199,7 +199,7 @@ def test_whatever_is_wrong_is_told_with_its_place(tmp_path):
     assert verdict.result == "equal"
     verdict = verify(broken("wrong", '> c["thr"])', '>= c["thr"] - 64)'), 60, PYTHON)
     assert verdict.result == "different" and "of layer" in verdict.text and "neuron" in verdict.text
-    crash = "        if self.time_step == 9:\n            raise RuntimeError('here')\n        x.after_signal(step,"
+    crash = "        if step == 9:\n            raise RuntimeError('here')\n        x.after_signal(step,"
     verdict = verify(broken("crash", "        x.after_signal(step,", crash), 60, PYTHON)
     assert verdict.result == "crashed" and "RuntimeError: here" in verdict.text
     assert "PyProgramNeuronModel" in verdict.text and "neuron.py" in verdict.text

@@ -19,9 +19,8 @@ def fuzz(*arguments: object, cache: Path, jit: bool = False) -> str:
     """What the script prints, run in a process of its own; plain Python checks the kernels' lanes."""
     paths = os.pathsep.join([str(HERE.parent), os.environ.get("PYTHONPATH", "")])
     environment = {k: v for k, v in os.environ.items() if k != "NUMBA_DISABLE_JIT"}
-    environment |= {"PYTHONPATH": paths, "CHIPSIM_CACHE": str(cache)} | (
-        {} if jit else {"NUMBA_DISABLE_JIT": "1"}
-    )
+    environment |= {"PYTHONPATH": paths, "CHIPSIM_CACHE": str(cache)}
+    environment |= {} if jit else {"NUMBA_DISABLE_JIT": "1"}
     command = [sys.executable, str(HERE / "lava_fuzz.py"), *map(str, arguments), "kernels"]
     run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=290)
     assert run.returncode == 0, run.stderr[-2000:]
