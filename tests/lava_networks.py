@@ -1,4 +1,6 @@
-"""Networks of every kind of process on Lava's full runtime: `python tests/lava_networks.py [NAME ...] [--steps N]`.
+"""Networks of every kind of process on Lava's full runtime.
+
+    python tests/lava_networks.py [NAME ...] [--steps N]
 
 Each is exported from chipsim, run in Lava process by process, and compared in every step. Needs an
 interpreter with lava-nc (see chipsim/lava/verify.py). NUMBA_DISABLE_JIT=1 saves compiling for so little.

@@ -16,12 +16,17 @@ needs_lava = pytest.mark.skipif(not LAVA, reason="needs lava-nc 0.10.0 (Python 3
 
 
 def fuzz(*arguments: object, cache: Path, jit: bool = False) -> str:
-    """What the script prints, run in a process of its own; plain Python checks the kernels' lanes."""
+    """What the fuzz script prints."""
+    return printed("lava_fuzz.py", *arguments, "kernels", cache=cache, jit=jit)
+
+
+def printed(script: str, *arguments: object, cache: Path, jit: bool = False) -> str:
+    """What a script prints, run in a process of its own; plain Python checks the kernels' lanes."""
     paths = os.pathsep.join([str(HERE.parent), os.environ.get("PYTHONPATH", "")])
     environment = {k: v for k, v in os.environ.items() if k != "NUMBA_DISABLE_JIT"}
     environment |= {"PYTHONPATH": paths, "CHIPSIM_CACHE": str(cache)}
     environment |= {} if jit else {"NUMBA_DISABLE_JIT": "1"}
-    command = [sys.executable, str(HERE / "lava_fuzz.py"), *map(str, arguments), "kernels"]
+    command = [sys.executable, str(HERE / script), *map(str, arguments)]
     run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=290)
     assert run.returncode == 0, run.stderr[-2000:]
     return run.stdout
@@ -53,6 +58,15 @@ def test_rules_are_those_of_lava(first, tmp_path):
 @pytest.mark.slow
 def test_compiled_kernels_are_those_of_lava(tmp_path):
     assert "2 rules, 48 steps: identical" in fuzz("rules", 4, 6, cache=tmp_path, jit=True)
+
+
+@needs_lava
+@pytest.mark.slow
+@pytest.mark.parametrize("names", [("pair", "tagged", "decolle"), ("reward", "transport", "broadcast")])
+def test_networks_on_the_full_runtime(names, tmp_path):
+    """Stock and custom processes, every spike of 200 steps and the final weights."""
+    told = printed("lava_networks.py", *names, "--steps", 200, cache=tmp_path)
+    assert [f"{name}: equal" in told for name in names] == [True] * 3, told
 
 
 @pytest.mark.one_python
