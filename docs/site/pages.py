@@ -105,6 +105,7 @@ def _generated() -> Iterator[tuple[str, str]]:
         yield f"{name}/index.md", _shelf(kind)
     yield from ((f"rules/{program.name}.md", rule_page(program, chips)) for program in programs)
     yield from ((f"chips/{chip.name}.md", markdown_page(chip)) for chip in chips)
+    yield "wide.css", ".md-grid { max-width: 90rem; }\n"  # room for listings and tables
     yield "registers.md", registers_page(chips, programs)
     yield "schemas/chip.json", json.dumps(chip_json_schema(), indent=2)
     for name in entries("experiment"):
