@@ -40,6 +40,15 @@ def load_chip(name_or_path: str | Path) -> Chip:
 
 def parse_chip(data: bytes, path: str) -> Chip:
     """The chip in a file's bytes; `path` is what errors name. Raises ChipError."""
+    try:
+        return _parse(data, path)
+    except RecursionError:
+        raise ChipError(
+            "its tables are nested too deeply", where=path, remedy="a chip file needs three levels"
+        ) from None
+
+
+def _parse(data: bytes, path: str) -> Chip:
     table = _parse_toml(data, path)
     sources = _take_header(table, path)
     unknown = table["unknown"]

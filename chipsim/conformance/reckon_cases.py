@@ -101,6 +101,7 @@ def _config(case: dict, path: Path) -> dict[str, int]:
         if not known or not isinstance(value, int) or not lo <= value <= 2 * hi + 1:
             raise DataError(f"config {name} = {value!r}: no register of ReckOn", where=str(path))
         bits = (hi - lo + 1).bit_length() - 1
+        value &= (1 << bits) - 1 if name.startswith("SEED") else -1  # a seed's higher bits go nowhere
         config[name] = value - (1 << bits) if lo < 0 and value > hi else value  # written as unsigned
     if config.get("LOCAL_TICK"):
         raise DataError("LOCAL_TICK = 1 is not replayed: ticks are operations", where=str(path))

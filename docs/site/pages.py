@@ -118,6 +118,7 @@ def _generated() -> Iterator[tuple[str, str]]:
 def _shelf(kind: str) -> str:
     """The README of a shipped folder; its first column leads to the pages."""
     text = (shipped(kind) / "README.md").read_text(encoding="utf-8")
+    text = text.replace("](../docs/", "](../")
     suffix = {"chip": ".toml"}.get(kind, "")
     for name in entries(kind):
         text = text.replace(f"\n| `{name}{suffix}`", f"\n| [`{name}{suffix}`]({name}.md)")
