@@ -92,7 +92,8 @@ def flipped(rng: random.Random, data: bytes, other: bytes) -> bytes:
     if kind == 3:
         return data[:a] + data[b:]
     if kind == 4:
-        return data[:b] + data[a:b] * rng.choice((1, 2, 20)) + data[b:]
+        times = rng.choice((1, 2, 20)) if b - a < 1 << 16 else 1  # the mutator's own memory is limited too
+        return data[:b] + data[a:b] * times + data[b:]
     if kind == 5:
         return data[:a] + other[_place(rng, other) if other else 0 :]
     if kind == 6:

@@ -49,9 +49,9 @@ def pair(net: Network) -> None:
     hidden(net, "stdp_pair", w_min=0.0)
     delays = np.random.default_rng(1).integers(1, 9, (8, 8)).astype(np.uint8)
     net.connect("h1", "h1", delays=delays, gain=0.4)
-    net.lif("out", 5, tau_v_ms=20, threshold=0.3, reset="hard", bias=0.03, reset_every=(50, 7))
+    net.lif("out", 5, tau_v_ms=20, threshold=0.2, reset="hard", bias=0.03, reset_every=(50, 7))
     net.connect("h1", "out", delay=4)
-    net.connect("h0", "out", weight_exp=-2, w_max=0.0, weights=np.full((10, 5), -0.3))
+    net.connect("h0", "out", weight_exp=-2, w_max=0.0, weights=np.full((10, 5), -0.05))
 
 
 def tagged(net: Network) -> None:

@@ -6,7 +6,10 @@ import ast
 import json
 import os
 import shutil
+import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +18,7 @@ import pytest
 from chipsim.chip import load_chip
 from chipsim.data.events import Events
 from chipsim.errors import LimitError, NetworkError, RunError, SettingError
+from chipsim.lava import export as export_module
 from chipsim.lava.export import export_lava
 from chipsim.lava.verify import group_of, lava_python, verify
 from chipsim.microcode.syntax import load_rule
@@ -22,6 +26,7 @@ from chipsim.network import Network
 from chipsim.simulator import Simulator
 
 STEPS = 40
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def lava_here() -> str | None:
@@ -140,6 +145,43 @@ def test_an_interpreter_without_lava_is_named(monkeypatch, tmp_path):
     monkeypatch.setenv("CHIPSIM_LAVA_PYTHON", str(tmp_path / "nothing"))
     with pytest.raises(SettingError, match="cannot be run"):
         lava_python()
+
+
+def test_a_killed_watcher_takes_the_run_with_it(tmp_path):
+    """SIGKILL leaves verify no time to clean up: the run sees its standard input close."""
+    template = Path(export_module.__file__).with_name("run_template.py").read_text()
+    (tmp_path / "network.py").write_text(
+        "import os, pathlib, time\n"
+        "def check(folder):\n"
+        "    os.fork()\n"
+        "    (folder / f'pid{os.getpid()}').touch()\n"
+        "    time.sleep(600)\n"
+    )
+    (tmp_path / "run.py").write_text(template)
+    for name in ("manifest.json", "network.npz", "expected.npz"):
+        (tmp_path / name).write_text("{}")
+    code = f"from chipsim.lava.verify import verify; verify({str(tmp_path)!r}, 600.0, {sys.executable!r})"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    watcher = subprocess.Popen([sys.executable, "-c", code], env=environment)
+    pids = _waited(lambda: [int(x.name[3:]) for x in tmp_path.glob("pid*")], lambda x: len(x) == 2)
+    watcher.kill()
+    watcher.wait()
+    assert _waited(lambda: [p for p in pids if _alive(p)], lambda x: not x) == []
+
+
+def _waited(look: Callable[[], list[int]], enough: Callable[[list[int]], bool]) -> list[int]:
+    """What `look` sees, once it is enough or a minute is over."""
+    until = time.monotonic() + 60
+    while not enough(found := look()) and time.monotonic() < until:
+        time.sleep(0.05)
+    return found
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def test_a_run_that_never_ends_leaves_no_process(tmp_path):
