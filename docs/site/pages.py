@@ -93,8 +93,11 @@ def _folder(name: str) -> Iterator[Any]:
     else:
         yield f"{name}/README.md"
         for folder in sorted(path for path in (DOCS / name).iterdir() if path.is_dir()):
-            pages = sorted(path.name for path in folder.glob("*.md") if path.name != "README.md")
-            yield {folder.name: [f"{name}/{folder.name}/{page}" for page in ("README.md", *pages)]}
+            pages = sorted(
+                (path.name for path in folder.glob("*.md")), key=lambda page: (page != "README.md", page)
+            )
+            if pages:
+                yield {folder.name: [f"{name}/{folder.name}/{page}" for page in pages]}
 
 
 def _generated() -> Iterator[tuple[str, str]]:
