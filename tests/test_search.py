@@ -12,6 +12,7 @@ import pytest
 pytest.importorskip("optuna", reason="the extra `search` is not installed")
 
 from chipsim.errors import SettingError
+from chipsim.plain_json import sealed
 from chipsim.plot.sweep import pareto
 from chipsim.search.space import parse_choices, parse_objectives
 
@@ -106,7 +107,7 @@ def test_a_search_from_its_space_to_a_run_that_reproduces_it(chipsim, here, root
 
     begun = len(list(Path("begun").iterdir()))
     manifest = json.loads(Path("s/manifest.json").read_text())
-    Path("s/manifest.json").write_text(json.dumps(manifest | {"status": "running"}))
+    Path("s/manifest.json").write_bytes(sealed(manifest | {"status": "running"}))
     lost = sorted(Path("s/cells").iterdir())[0]
     shutil.rmtree(lost)
     done = chipsim("search", "./closed.py", *OPTIONS, "--workers", "2", "--out", "s", "--json")
