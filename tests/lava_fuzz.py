@@ -3,6 +3,7 @@
     python tests/lava_fuzz.py neurons 0 1000 [kernels]        random LIF and LIFReset populations
     python tests/lava_fuzz.py connections 0 400 [kernels]     Dense, DelayDense configurations
     python tests/lava_fuzz.py rules 0 2000 [kernels]          2F and 3F learning rules
+    python tests/lava_fuzz.py backends 0 200 kernels          interpreter and kernels alone, without lava-nc
 
 Compares the interpreter, and with `kernels` the generated kernels too (NUMBA_DISABLE_JIT=1 runs their
 source as plain Python). Prints the number of cases and steps; the first difference ends it.
@@ -297,7 +298,41 @@ def _factor(rng: random.Random) -> str:
     return f"({name}{add})" if add else name
 
 
-KINDS = {"neurons": neurons, "connections": connections, "rules": rules}
+# ---------------------------------------------------------------- without Lava
+
+
+def backends(seed: int, kernels: bool, steps: int = 24) -> int:
+    """Interpreter and kernels on a random rule, forced spikes as in `rules`; needs no Lava."""
+    rng, nrng = random.Random(seed), np.random.default_rng(seed)
+    n_pre, n_post, three = rng.randint(1, 6), rng.randint(1, 5), rng.random() < 0.5
+    strings, graded = random_strings(rng), rng.choice(GRADED) if rng.random() < 0.4 else None
+    names = ("x1", "x2") if three else ("x1", "x2", "y1", "y2", "y3")
+    taus, impulses = ({x: rng.choice(v) for x in names} for v in ((0, 2, 2.9, 20), (1, 16, 64, 3.25)))
+    lava = LavaRule(**strings, tau=taus, impulse=impulses, three_factor=three, graded=bool(graded))
+    mode = rng.choice(["MIXED", "EXCITATORY", "INHIBITORY"])
+    bound = _plan(rule_text(lava), n_pre, n_post, mode, graded, {"epoch": rng.choice([1, 1, 2, 5])})
+    mine = sides(bound, kernels)
+    spikes = nrng.random((1, steps, n_pre)) < 0.4
+    payload = spikes * nrng.integers(1, 256 if graded else 2, spikes.shape)
+    events = Events.from_dense(payload.astype(np.int16), graded=bool(graded))
+    tag = nrng.integers(-257, 256, (n_pre, n_post))
+    for t in range(1, steps + 1):
+        fired, sent = nrng.random(n_post) < 0.3, nrng.integers(-128, 128, (3, n_post))
+        for x in mine:
+            s = x.state
+            if t == 1 and "c0_r_t" in s:
+                s["c0_r_t"][:] = tag
+            s["l1_acc"][:] = 0
+            s["l1_acc"][t % len(s["l1_acc"]), 0] = np.where(fired, 1000, 0)
+            for k in range(3):
+                if three and f"c0_r_y{k + 1}" in s:
+                    s[f"c0_r_y{k + 1}"][0] = sent[k]
+            x.step(events, t)
+    agree(mine, seed)
+    return steps
+
+
+KINDS = {"neurons": neurons, "connections": connections, "rules": rules, "backends": backends}
 
 if __name__ == "__main__":
     kind, first, last = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])

@@ -87,7 +87,7 @@ def export_lava(
         "remarks": _remarks(made),
         "layers": made.layers,
         "connections": made.connections,
-        "wires": made.wires,
+        "wires": [list(wire) for wire in made.wires],
         "arrays": {
             "network": {key: digest(array) for key, array in arrays.items()},
             "expected": {key: digest(array) for key, array in expected.items()},

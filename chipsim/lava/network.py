@@ -147,7 +147,7 @@ def _connection(c: dict[str, Any], arrays: dict[str, np.ndarray]) -> Any:
     if c["process"] == "Dense":
         return Dense(**options)
     if c["process"] == "DelayDense":
-        return DelayDense(**options, delays=arrays[f"{c['name']}.delays"])
+        return DelayDense(**options, delays=arrays[f"{c['name']}.delays"].astype(int))
     for tag in ("tag_1", "tag_2"):
         if f"{c['name']}.{tag}" in arrays:
             options[tag] = arrays[f"{c['name']}.{tag}"]

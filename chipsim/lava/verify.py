@@ -73,14 +73,14 @@ def verify(folder: str | Path, seconds: float = SECONDS, python: str | None = No
             )
     python = python or lava_python()
     environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
-    environment |= {"PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
+    environment |= {"PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1", "CHIPSIM_LAVA_WATCHED": "1"}
     with tempfile.TemporaryDirectory(prefix="chipsim-lava-") as temporary:
         out, err = Path(temporary, "out"), Path(temporary, "err")
         with out.open("wb") as stdout, err.open("wb") as stderr:
             child = subprocess.Popen(
                 [python, str(folder / "run.py")],
                 cwd=temporary,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,  # closed when this process ends, however: run.py then ends its group
                 stdout=stdout,
                 stderr=stderr,
                 env=environment,
@@ -214,6 +214,8 @@ def end_group(child: subprocess.Popen) -> None:
         if not _is_tracker(pid):
             _signal(pid, signal.SIGKILL)
     child.wait()
+    if child.stdin:
+        child.stdin.close()
     until = time.monotonic() + 2.0
     while time.monotonic() < until and _alive(child.pid):
         time.sleep(0.05)
