@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from chipsim.compile.draws import Draws
 from chipsim.compile.exact import exact_value
-from chipsim.compile.rounding import Drop, counted, lane_for, limited, rounded, run_time_drop
+from chipsim.compile.rounding import Drop, counted, lane_for, limited, possible, rounded, run_time_drop
 from chipsim.fixed import Format
 from chipsim.microcode.program import COUNTS, BoundLine, BoundProgram, Operand
 from chipsim.plan import ConnectionPlan
@@ -79,6 +79,7 @@ class Nest(Draws):
         self.draws = line.target.rounding == "stochastic" and self.drop.hi > 0
         self.draws = self.draws and not site.twin
         self.needs_word = self.draws or line.form == "random"
+        self.can = (True, True)  # what `possible` says of an assignment
         self.lane = "f64" if site.twin else self._lane()
         self.block_nz = ""  # text: how many E of a block are not 0, where that is known beforehand
         self.packed = False  # a dense row that counts both limits and changes in one 32-bit sum
@@ -91,6 +92,7 @@ class Nest(Draws):
 
     def _lane(self) -> str:
         e = exact_value(self.line, self.program, lambda o: "x", "t", "i64", self.v_fmt)
+        self.can = possible(self.line, self.drop, e.lo, e.hi)
         return lane_for(self.line, self.drop, e.lo, e.hi, e.peak)
 
     def exact(self, lane: str | None = None) -> str:
@@ -178,7 +180,8 @@ class Nest(Draws):
         self.put(limited(line, lane))
         if self.site.counting:
             how = "packed" if self.packed else "known" if self.block_nz else "each"
-            self.put(*counted(line, lane, mask if line.mode == "=" else None, how))
+            can = (True, True) if exact or line.form == "random" else self.can
+            self.put(*counted(line, lane, mask if line.mode == "=" else None, how, can))
         if mask and line.mode == "=":
             self.put(f"new = {lane}(old + {lane}({lane}(new - old) * {lane}({mask})))")
         self.put(f"{ref} = new")

@@ -101,12 +101,33 @@ def limited(line: BoundLine, lane: str) -> str:
     return f"new = {lane}({lane}(i64(q - {lane}({lo})) % i64({size})) + {lane}({lo}))"
 
 
-def counted(line: BoundLine, lane: str, mask: str | None, how: str = "each") -> list[str]:
+def possible(line: BoundLine, drop: Drop, lo: int, hi: int) -> tuple[bool, bool]:
+    """Whether an assignment of E in lo..hi can be limited, and whether E other than 0 can become 0.
+
+    What cannot happen need not be counted: the decay of a trace is never limited.
+    """
+    if line.mode != "=" or line.form == "random":
+        return True, True
+    ends = (drop.lo, drop.hi)
+    low = min(lo >> n if n > 0 else lo << -n for n in ends)
+    high = max(-(-hi >> n) if n > 0 else hi << -n for n in ends)
+    over = low < line.target.lo or high > line.target.hi
+    return over, over or drop.hi > 0
+
+
+def counted(
+    line: BoundLine,
+    lane: str,
+    mask: str | None,
+    how: str = "each",
+    can: tuple[bool, bool] = (True, True),
+) -> list[str]:
     """Statements that count saturations (or wraps), rounded-to-zero and changes in 32-bit lanes.
 
     For += and -= an E of 0 gives q == old, and q == old is never limited. So where the number of E
     that are not 0 is `known`, `lost` counts q != old, and rounded-to-zero is the difference. In a
     `packed` row changes are that same number unless something was limited; then `kept` tells.
+    can  what `possible` says of the line
     """
     if how == "packed":
         return [
@@ -127,8 +148,9 @@ def counted(line: BoundLine, lane: str, mask: str | None, how: str = "each") -> 
         lost = "(E != 0) & (new == old)"
     else:
         lost = "(E != 0) & (new == old) & (new == q)"
+    over, zero = can
     return [
-        f"over = i32(over + i32((new != q){low}))",
-        f"lost = i32(lost + i32(({lost}){low}))",
+        *([f"over = i32(over + i32((new != q){low}))"] if over else []),
+        *([f"lost = i32(lost + i32(({lost}){low}))"] if zero else []),
         f"moved = i32(moved + i32((new != old){low}))",
     ]
