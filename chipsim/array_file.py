@@ -6,7 +6,6 @@ from it, so that a damaged file allocates nothing.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from chipsim.errors import RunError
+from chipsim.npz import read_header
 
 
 def declaration(arrays: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
@@ -47,13 +47,11 @@ def read_arrays(path: Path, declared: Sequence[Mapping[str, Any]]) -> dict[str, 
 
 
 def _one(file: BinaryIO, item: Mapping[str, Any], left: int) -> np.ndarray:
-    if npy.read_magic(file) != (1, 0):
-        raise ValueError("no array where one was declared")
-    shape, fortran, dtype = npy.read_array_header_1_0(file)
-    if fortran or list(shape) != item["shape"] or dtype.str != item["dtype"] or dtype.hasobject:
-        raise ValueError(f"{item['name']} is {dtype.str}{list(shape)}, not as declared")
-    size = math.prod(shape) * dtype.itemsize
-    data = file.read(size) if 0 <= size <= left else b""
-    if len(data) != size:
+    header = read_header(file)
+    kind = f"{header.dtype.str}{list(header.shape)}"
+    if header.fortran or list(header.shape) != item["shape"] or header.dtype.str != item["dtype"]:
+        raise ValueError(f"{item['name']} is {kind}, not as declared")
+    data = file.read(header.size) if header.size <= left else b""
+    if len(data) != header.size:
         raise ValueError(f"{item['name']} is cut off")
-    return np.frombuffer(data, dtype).reshape(shape).copy()
+    return np.frombuffer(data, header.dtype).reshape(header.shape).copy()

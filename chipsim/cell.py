@@ -84,8 +84,8 @@ def finished(cell: Cell, folder: Path) -> dict[str, Any] | None:
     """The result of a finished cell whose version, rule, chip and experiment files, and whose settings
     (presets may have changed), are still the same."""
     try:
-        same = _same(cell, load_run(folder).manifest)
-        return json.loads((folder / "result.json").read_bytes()) if same else None
+        run = load_run(folder)
+        return run.json("result.json") if _same(cell, run.manifest) else None
     except (ChipsimError, KeyError, TypeError, ValueError, OSError):
         return None
 

@@ -9,20 +9,43 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+MOST_SHOWN = 1000  # characters of a line of a message; more would come from the input
+MOST_LINES = 40
+
 
 class ChipsimError(Exception):
-    """A mistake in what the user gave us; `remedy` says how to repair it."""
+    """A mistake in what the user gave us; `remedy` says how to repair it.
+
+    usual   the remedy of a kind of error where nothing more exact is given
+    """
+
+    usual = ""
 
     def __init__(self, message: str, *, where: str | None = None, remedy: str | None = None):
         self.message = message
         self.where = where
-        self.remedy = remedy
+        self.remedy = remedy or self.usual or None
         super().__init__(self.text())
 
     def text(self) -> str:
         """The message as printed: `where: message` and, on its own line, the remedy."""
         head = f"{self.where}: {self.message}" if self.where else self.message
-        return f"{head}\n  remedy: {self.remedy}" if self.remedy else head
+        return printable(f"{head}\n  remedy: {self.remedy}" if self.remedy else head)
+
+
+def printable(text: str) -> str:
+    """A text that may quote an input, fit for a terminal: no control characters, no endless line."""
+    lines = text.split("\n")
+    if len(lines) > MOST_LINES:
+        left = len(lines) - MOST_LINES
+        lines = [*lines[: MOST_LINES - 3], f"  ... {left} lines more", *lines[-3:]]
+    shown = (
+        line if len(line) <= MOST_SHOWN else f"{line[: MOST_SHOWN - 40]} ... ({len(line)} characters)"
+        for line in lines
+    )
+    return "".join(
+        c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in "\n".join(shown)
+    )
 
 
 class RuleError(ChipsimError):
@@ -50,35 +73,49 @@ class RuleError(ChipsimError):
                 lines.append("    " + " " * (self.column - 1) + "^")
         if self.remedy:
             lines.append(f"  remedy: {self.remedy}")
-        return "\n".join(lines)
+        return printable("\n".join(lines))
 
 
 class ChipError(ChipsimError):
     """A chip file that cannot be read, or a number in it that contradicts another."""
 
+    usual = "correct that place of the chip file; `chipsim chip schema` says what may stand there"
+
 
 class LimitError(ChipsimError):
     """A network or rule that does not fit the chip: names value, limit and chip file."""
+
+    usual = "make it smaller, or take another chip"
 
 
 class NetworkError(ChipsimError):
     """A network description that has no meaning (unknown layer, cycle without delay, ...)."""
 
+    usual = "correct the description of the network"
+
 
 class SettingError(ChipsimError):
     """An unknown or impossible setting, name or option."""
+
+    usual = "correct it; `chipsim list EXPERIMENT` shows every setting"
 
 
 class DataError(ChipsimError):
     """Input data that is missing, damaged or out of range."""
 
+    usual = "correct the input, or copy or download it again"
+
 
 class RunError(ChipsimError):
     """A run folder that cannot be written or read, or a run that was refused."""
 
+    usual = "give an undamaged run, or run it again"
+
 
 class StrictError(ChipsimError):
     """Under `strict`: a saturation, wrap or rounding to zero that would only be counted."""
+
+    usual = "look at that step, or run without --strict"
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -29,6 +29,7 @@ from chipsim.errors import SettingError
 from chipsim.library import entries, find, looks_like_path
 from chipsim.progress import Progress
 from chipsim.run_folder import Run, RunFolder
+from chipsim.text_file import read_text
 
 SIGNALS = ("third_factor", "reward")
 
@@ -108,13 +109,14 @@ def _own(module: Any, name: str) -> Callable[[Context], dict[str, Any]] | None:
 def declared(path: Path) -> Declared:
     """RULES and CHIPS of a file, without running it."""
     try:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        tree = ast.parse(read_text(path))
     except SyntaxError as error:
         raise SettingError(
             f"no Python: {error.msg}", where=f"{path}:{error.lineno}", remedy="correct that line"
         ) from None
-    except UnicodeDecodeError:
-        raise SettingError("is no UTF-8 text", where=str(path), remedy="save it as UTF-8") from None
+    except (OSError, ValueError, RecursionError, MemoryError) as error:  # what Python's parser has
+        reason = getattr(error, "strerror", None) or error or "nested too deep"
+        raise SettingError(f"no Python: {reason}", where=str(path), remedy="save it as UTF-8") from None
     found: dict[str, tuple[str, ...]] = {}
     for node in tree.body:
         target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
@@ -174,7 +176,7 @@ def _signals(rule: str) -> frozenset[str]:
 def _literal(path: Path, node: Any, key: str) -> tuple[str, ...]:
     try:
         value = ast.literal_eval(node.value)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
         value = None
     value = (value,) if isinstance(value, str) else value
     if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):

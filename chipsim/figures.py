@@ -27,7 +27,9 @@ def draw_run(
     if result["twin_epochs"]:
         levels["float twin"] = result["twin_epochs"][-1]["validation"]
     save(accuracy(rows, controls=levels, chance=None), out.figure("accuracy.png"))
-    plastic = [c for c in sim.plan.connections if c.program]
+    engine = sim.plan.reckon  # whose rule stands in no program
+    learned = () if engine is None or not engine.rule else engine.connections
+    plastic = [c for c in sim.plan.connections if c.program or c.index in learned]
     save(
         weight_histogram(
             {c.name: (sim.state[f"c{c.index}_w"], c.weight) for c in plastic},
@@ -66,8 +68,8 @@ def _activity(summary: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _one_sample(out: RunFolder, sim: Simulator, events: Any) -> None:
     """Raster and traces of the first sample, on a copy: the run's state is left alone. Samples that run
-    in several contexts at once are not drawn."""
-    if sim.plan.contexts > 1:
+    in several contexts at once, or in a core whose step is fixed, are not drawn."""
+    if sim.plan.contexts > 1 or sim.plan.reckon is not None:
         return
     look = copy.copy(sim)
     look.state = {name: array.copy() for name, array in sim.state.items()}

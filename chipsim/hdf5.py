@@ -13,7 +13,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,6 +26,7 @@ _OWN_FILTERS = {1: "gzip", 2: "shuffle", 3: "fletcher32", 6: "scaleoffset", 3200
 _ROWS_AT_ONCE = 256
 _SECONDS, _BYTES_PER_SECOND = 30, 10_000_000  # a file gets this time to be read once
 _REFUSED = 3  # exit status of the child
+_MEMORY = 4 << 30  # bytes of address space of the child
 
 
 class Column(NamedTuple):
@@ -153,6 +154,10 @@ def _child(path: str, shown: Path, columns: list[Column]) -> None:
     """What the child process does: check every data set, then read all rows of it."""
     import h5py
 
+    with suppress(ImportError, ValueError, OSError):  # no such limit on this system, or a lower one
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     try:
         with h5py.File(path, "r") as file:
             for dataset in [_checked(file, column, shown) for column in columns]:

@@ -96,6 +96,8 @@ def summary(path: Path) -> str:
             doc = ast.get_docstring(ast.parse(text)) or ""
         except SyntaxError as error:
             return f"(line {error.lineno} is no Python: {error.msg})"
+        except (ValueError, RecursionError, MemoryError):
+            return "(no Python)"
         return doc.split("\n", 1)[0].strip()
     paragraph = []
     for line in text.splitlines():

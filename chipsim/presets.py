@@ -11,16 +11,17 @@ experiment's defaults. `chip` and `chip-dfa` are of one family.
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 from chipsim.errors import SettingError, did_you_mean
+from chipsim.text_file import parse_toml, read_text
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+
+class Preset(dict):
+    """Settings, and the file they are from."""
+
+    where: str | None = None
 
 
 def forms(experiment: Path) -> dict[str, dict[str, dict[str, Any]]]:
@@ -29,9 +30,19 @@ def forms(experiment: Path) -> dict[str, dict[str, dict[str, Any]]]:
     if not path.exists():
         return {}
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingError(f"no TOML: {error}", where=str(path), remedy="correct that line") from None
+        table = parse_toml(read_text(path))
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise SettingError(f"no TOML: {reason}", where=str(path), remedy="correct that line") from None
+    for rule, known in table.items():
+        for name, found in known.items() if isinstance(known, dict) else [("", None)]:
+            if not isinstance(found, dict):
+                raise SettingError(
+                    f"'{rule}{'.' * bool(name)}{name}' is no table of settings",
+                    where=str(path),
+                    remedy="write [RULE.FORM] above the settings",
+                )
+    return table
 
 
 def family(experiment: Path, form: str) -> dict[tuple[str, str], dict[str, Any]]:
@@ -44,7 +55,7 @@ def family(experiment: Path, form: str) -> dict[tuple[str, str], dict[str, Any]]
     }
 
 
-def preset(experiment: Path, rule: str | None, form: str = "") -> dict[str, Any]:
+def preset(experiment: Path, rule: str | None, form: str = "") -> Preset:
     """Settings of a rule's form, `form` itself among them; {} where nothing is known of the rule.
 
     Without a rule there is no preset. Raises SettingError for a form that the rule does not have.
@@ -60,4 +71,6 @@ def preset(experiment: Path, rule: str | None, form: str = "") -> dict[str, Any]
             remedy=f"its forms: {listed}" if known else "leave form away: there is none of this rule",
         )
     none = {key: None for key, value in known.get(form, {}).items() if value == "none"}
-    return {"form": form, **known[form], **none} if known else {}
+    chosen = Preset({"form": form, **known[form], **none} if known else {})
+    chosen.where = str(experiment.with_suffix(".toml"))
+    return chosen

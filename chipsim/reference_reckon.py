@@ -11,7 +11,7 @@ from __future__ import annotations
 from chipsim.plan import Plan
 from chipsim.reckon import cycles, datapath, lfsr
 from chipsim.reckon.datapath import EVENT, EVENT_OUT, ONE_ALPHA, ONE_KAPPA, S16, U10, U12
-from chipsim.reckon.registers import INDEX, NAMES
+from chipsim.reckon.registers import NAMES
 from chipsim.reference_neurons import add
 from chipsim.reference_reckon_learn import Learning
 from chipsim.state import LAYER_COUNTS, State
@@ -212,6 +212,3 @@ class Core(Learning):
         """The end of a sample: nothing written, no spikes, no events, outputs and wins 0."""
         for name in ("f_dirty", "f_z", "f_o", "f_wins", "f_inp", "f_live"):
             self.state[name][...] = 0
-
-
-__all__ = ["INDEX", "Core"]

@@ -9,7 +9,9 @@ figures/         pictures      report.txt   the text report      summary.json   
 
 `status` in the manifest is the truth: "running" from the first moment, "complete" only as the very
 last write, else "interrupted" or "failed". A run that was killed stays "running" and is refused by
-`load_run`. Every file but metrics.jsonl is written beside its place and renamed into it.
+`load_run`. The manifest carries a sha256 of itself (`check`) and, once complete, of the other files
+(`files`): what was changed afterwards is refused, not believed. Every file but metrics.jsonl is
+written beside its place and renamed into it.
 """
 
 from __future__ import annotations
@@ -17,7 +19,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import math
 import os
 import re
 from collections.abc import Mapping
@@ -32,12 +33,17 @@ import numpy as np
 from chipsim.durable import write, writing
 from chipsim.errors import RunError
 from chipsim.npz import read_npz
+from chipsim.plain_json import check_of, plain, sealed, to_json
+from chipsim.text_file import parse_json, read_bytes
 from chipsim.version import versions
 
-FORMAT = 1
+FORMAT = 2
+FORMATS = (1, FORMAT)  # 1: without `check` and `files`
+MOST_JSON = 1 << 26  # bytes of one file of a run folder
+HASHED = ("counters.json", "programs.json", "result.json", "metrics.jsonl", "report.txt",
+          "summary.json")  # fmt: skip
 RUNS = Path("runs")
 STATUSES = ("running", "complete", "interrupted", "failed")
-SEALED = ("experiment", "chip", "rule", "seed", "settings", "sources", "digest", "accuracy")
 ARRAY_NAME = re.compile(r"[A-Za-z_][\w.\-]*")
 
 
@@ -75,7 +81,9 @@ class RunFolder:
         if not complete:
             refuse_complete(run)
         ended = [{"status": run.status, "resumed": _now(), "versions": versions()}]
-        manifest = {key: value for key, value in run.manifest.items() if key not in ("reason", "ended")}
+        manifest = {
+            key: value for key, value in run.manifest.items() if key not in ("reason", "ended", "files")
+        }
         manifest |= {"status": "running", "earlier": [*manifest.get("earlier", ()), *ended]}
         folder = cls(run.path, manifest, again=True)
         folder._save_manifest()
@@ -86,7 +94,7 @@ class RunFolder:
 
         Raises RunError where a run that goes on finds other data than before.
         """
-        before, now = self.manifest.get("data"), _plain(entries.get("data"))
+        before, now = self.manifest.get("data"), plain(entries.get("data"))
         known = isinstance(before, dict) and isinstance(now, dict)
         if self._again and known and any(before.get(key, now[key]) != now[key] for key in now):
             raise RunError(
@@ -101,19 +109,19 @@ class RunFolder:
         """Append one row to metrics.jsonl."""
         mode, self._again_metrics = ("w", False) if self._again_metrics else ("a", False)
         with writing(self.path / "metrics.jsonl") as path, path.open(mode, encoding="utf-8") as file:
-            file.write(_json(row) + "\n")
+            file.write(to_json(row) + "\n")
 
     def counters(self, counters: Any) -> None:
         """Write counters.json."""
-        self._write("counters.json", _json(counters, indent=1).encode())
+        self._write("counters.json", to_json(counters, indent=1).encode())
 
     def result(self, result: Mapping[str, Any]) -> None:
         """Write result.json: the object that `--json` prints."""
-        self._write("result.json", _json(result).encode())
+        self._write("result.json", to_json(result).encode())
 
     def programs(self, programs: Mapping[str, Any]) -> None:
         """Write programs.json: the bound program of every connection with a rule."""
-        self._write("programs.json", _json(programs).encode())
+        self._write("programs.json", to_json(programs).encode())
 
     def report(self, text: str) -> None:
         """Write report.txt."""
@@ -121,7 +129,7 @@ class RunFolder:
 
     def summary(self, summary: Mapping[str, Any]) -> None:
         """Write summary.json, what every form of the report is made from."""
-        self._write("summary.json", _json(summary, indent=1).encode())
+        self._write("summary.json", to_json(summary, indent=1).encode())
 
     def figure(self, name: str) -> Path:
         """Where a picture goes; makes figures/."""
@@ -141,9 +149,10 @@ class RunFolder:
         self.note(weights={"sha256": sha256, "arrays": declared})
 
     def finish(self, **entries: Any) -> None:
-        """Last entries (digest, accuracy, ...), their seal, and the status "complete"."""
-        self.manifest.update(entries)
-        self.note(sealed=seal(self.manifest), status="complete", ended=_now())
+        """Last entries (digest, accuracy, ...), the other files' hashes and the status "complete"."""
+        found = {name: self.path / name for name in HASHED if (self.path / name).is_file()}
+        files = {name: file_sha256(path) for name, path in found.items()}
+        self.note(**entries, files=files, status="complete", ended=_now())
 
     def stop(self, status: str, reason: str) -> None:
         """The status of a run that did not reach its end: interrupted or failed."""
@@ -169,7 +178,7 @@ class RunFolder:
         write(self.path / name, content)
 
     def _save_manifest(self) -> None:
-        self._write("manifest.json", _json(self.manifest, indent=1).encode())
+        self._write("manifest.json", sealed(self.manifest))
 
 
 @dataclass(frozen=True)
@@ -199,22 +208,26 @@ class Run:
 
     def counters(self) -> Any:
         """counters.json."""
-        return read_json(self.path / "counters.json")
+        return self.json("counters.json")
+
+    def json(self, name: str) -> Any:
+        """One of its JSON files; RunError where it is missing, damaged or not what the run wrote."""
+        return _parsed(self._content(name), self.path / name)
 
     def summary(self) -> dict[str, Any] | None:
         """summary.json, or None where the run wrote none."""
         path = self.path / "summary.json"
-        return read_json(path) if path.is_file() else None
+        return self.json(path.name) if path.is_file() else None
 
     def metrics(self) -> list[dict[str, Any]]:
         """The rows of metrics.jsonl; a last line cut off by a kill is left out."""
         path = self.path / "metrics.jsonl"
-        lines = _text(path).splitlines() if path.is_file() else []
+        lines = self._content(path.name).splitlines() if path.is_file() else []
         rows = []
         for number, line in enumerate(lines, 1):
             try:
-                rows.append(json.loads(line))
-            except (ValueError, RecursionError):
+                rows.append(parse_json(line))
+            except ValueError:
                 if number < len(lines):
                     raise _damaged(path, f"line {number} is no JSON") from None
         return rows
@@ -222,7 +235,15 @@ class Run:
     def report(self) -> str | None:
         """report.txt, or None where the run wrote none."""
         path = self.path / "report.txt"
-        return _text(path) if path.is_file() else None
+        return self._content(path.name).decode("utf-8", "replace") if path.is_file() else None
+
+    def _content(self, name: str) -> bytes:
+        """The bytes of a file, compared with the hash in the manifest where there is one."""
+        data, files = _bytes(self.path / name), self.manifest.get("files")
+        known = files.get(name) if isinstance(files, dict) and self.status == "complete" else None
+        if known is not None and hashlib.sha256(data).hexdigest() != known:
+            raise _damaged(self.path / name, "its sha256 is not the one in manifest.json")
+        return data
 
 
 def load_run(path: str | os.PathLike[str], *, complete: bool = True) -> Run:
@@ -236,17 +257,20 @@ def load_run(path: str | os.PathLike[str], *, complete: bool = True) -> Run:
     manifest = read_json(folder / "manifest.json")
     if not isinstance(manifest, dict) or manifest.get("status") not in STATUSES:
         raise _damaged(folder / "manifest.json", "it has no status")
-    if manifest.get("format") != FORMAT:
+    written = manifest.get("format")
+    if type(written) is not int or written not in FORMATS:
+        by = manifest.get("versions")
         raise RunError(
-            f"run format {manifest.get('format')}; this version reads {FORMAT}",
+            f"run format {written}; this version reads {FORMAT}",
             where=str(folder),
-            remedy=f"use chipsim {manifest.get('versions', {}).get('chipsim', 'of that run')}",
+            remedy=f"use chipsim {by.get('chipsim') if isinstance(by, dict) else 'of that run'}",
         )
+    check = manifest.pop("check", None)
+    if written != 1 and check != check_of(manifest):
+        raise _damaged(folder / "manifest.json", "it is not what was written")
     if complete and manifest["status"] != "complete":
         why = {"running": "still running, or killed"}.get(manifest["status"], manifest["status"])
         raise RunError(f"the run is not complete: {why}", where=str(folder), remedy="use a complete run")
-    if complete and manifest.get("sealed", seal(manifest)) != seal(manifest):
-        raise _damaged(folder / "manifest.json", "its result is not the one that was sealed")
     return Run(folder, manifest)
 
 
@@ -257,7 +281,7 @@ def open_request(
 
     Raises RunError for a folder that holds something else.
     """
-    asked = json.loads(_json(asked))
+    asked = json.loads(to_json(asked))
     if out is None or not (Path(out) / "manifest.json").is_file():
         return RunFolder.create(f"{command}-{name}", out, command=command, **{command: asked})
     run = load_run(out, complete=False)
@@ -294,14 +318,8 @@ def digest(parts: Mapping[str, Any]) -> str:
             total.update(f"{name}|{array.dtype.str}|{array.shape}|".encode())
             total.update(array.tobytes())
         else:
-            total.update(f"{name}|{_json(value, sort_keys=True)}|".encode())
+            total.update(f"{name}|{to_json(value, sort_keys=True)}|".encode())
     return total.hexdigest()
-
-
-def seal(manifest: Mapping[str, Any]) -> str:
-    """sha256 over what a complete run claims: settings, seed, files, digest, accuracy."""
-    claimed = json.loads(_json({key: manifest.get(key) for key in SEALED}))
-    return hashlib.sha256(json.dumps(claimed, sort_keys=True).encode()).hexdigest()
 
 
 def file_sha256(path: str | os.PathLike[str]) -> str:
@@ -311,33 +329,6 @@ def file_sha256(path: str | os.PathLike[str]) -> str:
         while block := file.read(1 << 20):
             total.update(block)
     return total.hexdigest()
-
-
-def to_json(value: Any) -> str:
-    """One line of strict JSON: numpy numbers and arrays as lists, paths as text, NaN as null."""
-    return _json(value)
-
-
-def _json(value: Any, **options: Any) -> str:
-    return json.dumps(_plain(value), allow_nan=False, **options)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, np.ndarray | np.generic):
-        value = value.tolist()
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if value is None or isinstance(value, bool | int | str):
-        return value
-    if isinstance(value, Mapping):
-        return {str(key): _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_plain(inner) for inner in value]
-    if isinstance(value, os.PathLike):
-        return os.fspath(value)
-    if hasattr(value, "model_dump"):
-        return _plain(value.model_dump(by_alias=True))
-    raise TypeError(f"{type(value).__name__} cannot be stored in a run folder")
 
 
 def _now() -> str:
@@ -374,18 +365,20 @@ def _next_free(name: str) -> Path:
 
 def read_json(path: Path) -> Any:
     """A JSON file; RunError where it is missing or damaged."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise _damaged(path, error.strerror or str(error)) from None
-    except (ValueError, RecursionError) as error:
-        raise _damaged(path, f"no JSON ({error})") from None
+    return _parsed(_bytes(path), path)
 
 
-def _text(path: Path) -> str:
+def _bytes(path: Path) -> bytes:
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        return read_bytes(path, MOST_JSON)
+    except (OSError, ValueError) as error:
+        raise _damaged(path, getattr(error, "strerror", None) or str(error)) from None
+
+
+def _parsed(data: bytes, path: Path) -> Any:
+    try:
+        return parse_json(data)
+    except ValueError as error:
         raise _damaged(path, str(error)) from None
 
 

@@ -47,7 +47,8 @@ def make_settings(
 
     Raises SettingError for an unknown key, a key given twice, or a value outside its type.
     """
-    chosen = _based(model, base or {})
+    where = getattr(base, "where", None)
+    chosen = _based(model, base or {}, where)
     seen: set[str] = set()
     for text in assignments:
         key, value = parse_assignment(text)
@@ -62,16 +63,19 @@ def make_settings(
     try:
         settings = model.model_validate(_by_alias(model, chosen))
     except ValidationError as error:
-        raise _refusal(error, ", ".join(sorted(seen)) or "defaults") from None
+        raise _refusal(error, ", ".join(sorted(seen)) or "defaults", where=where) from None
     for field in chosen:
         if not _finite(getattr(settings, field)):
-            raise SettingError(f"setting '{field}' is not finite", remedy="give a finite value")
+            raise SettingError(f"setting '{field}' is not finite", where=where, remedy="give a finite value")
     return settings
 
 
-def _based(model: type[BaseModel], base: dict[str, Any]) -> dict[str, Any]:
+def _based(model: type[BaseModel], base: dict[str, Any], where: str | None) -> dict[str, Any]:
     """A preset by field name; it may hold whole dictionaries."""
-    return {_place(model, key)[0]: value for key, value in base.items()}
+    try:
+        return {_place(model, key)[0]: value for key, value in base.items()}
+    except SettingError as error:
+        raise SettingError(error.message, where=where, remedy=error.remedy) from None
 
 
 def parse_assignment(text: str) -> tuple[str, str]:
@@ -174,7 +178,9 @@ def _by_alias(model: type[BaseModel], values: dict[str, Any]) -> dict[str, Any]:
     return {model.model_fields[name].alias or name: value for name, value in values.items()}
 
 
-def _refusal(error: ValidationError, key: str, text: str | None = None) -> SettingError:
+def _refusal(
+    error: ValidationError, key: str, text: str | None = None, where: str | None = None
+) -> SettingError:
     first = error.errors()[0]
     reason = first["msg"].removeprefix("Value error, ")
     words = WORDS.fullmatch(str(first.get("ctx", {}).get("pattern", "")))
@@ -184,7 +190,9 @@ def _refusal(error: ValidationError, key: str, text: str | None = None) -> Setti
     what = f"--set {key}={text}" if text is not None else f"setting {'.'.join(map(str, first['loc'])) or key}"
     got = "" if text is not None else f" (got {first['input']!r})"
     return SettingError(
-        f"{what}: {reason[:1].lower()}{reason[1:]}{got}", remedy="give a value of that type and range"
+        f"{what}: {reason[:1].lower()}{reason[1:]}{got}",
+        where=where,
+        remedy="give a value of that type and range",
     )
 
 

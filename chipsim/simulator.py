@@ -29,6 +29,7 @@ from chipsim.plan import Plan, Update, offered
 from chipsim.plan.replay import check_sample
 from chipsim.probes import locate
 from chipsim.state import State, digest, make_state
+from chipsim.state_reckon import set_rate
 from chipsim.strict import refuse_losses
 
 CALL_SECONDS = 0.1  # aim of one kernel call, so that Ctrl-C is answered at once
@@ -42,7 +43,7 @@ class Simulator:
     seed            decides initial weights and every draw
     update          update instant: "step", "every:K" or "end" (of the sample), or an `Update`
     contexts        samples in flight with shared weights
-    options         weight_bits, noise, engine, fit, strict, formats, params (see `plan.plan`)
+    options         weight_bits, noise, engine, fit, strict, formats, params, fixed (see `plan.plan`)
 
     Raises the errors of `plan.plan`: NetworkError, LimitError, RuleError, SettingError.
     """
@@ -319,6 +320,9 @@ class Simulator:
     def set_param(self, connection: str, name: str, raw: int) -> None:
         """Change a rule's parameter between samples (a schedule). Raises SettingError out of range."""
         c = self.plan.connection(connection)
+        if self.plan.reckon is not None and self.plan.reckon.rule and name == "rate":
+            set_rate(self.plan, self.state, c.index, raw)
+            return
         for k, p in enumerate(c.program.params if c.program else ()):
             if p.name == name:
                 if not p.lo <= raw <= p.hi:

@@ -25,6 +25,8 @@ from __future__ import annotations
 import numpy as np
 
 from chipsim.plan import Plan
+from chipsim.plan.reckon_registers import MATRICES as MEMORIES
+from chipsim.plan.reckon_registers import rate_registers
 from chipsim.reckon import lfsr
 from chipsim.reckon.registers import INDEX
 
@@ -95,6 +97,16 @@ def load_seeds(state: dict) -> None:
     words.append(lfsr.start(lfsr.ROUND_OUT, seed["SEED_STRND_ONEUR"]))
     words.append(lfsr.start(lfsr.NOISE, seed["SEED_NOISE_NEUR"]))
     state["f_rand"] = np.array(words, np.int64)
+
+
+def set_rate(plan: Plan, state: dict, connection: int, rate: int) -> None:
+    """Another rate shift for the weights of a connection, from the next step on. Raises LimitError."""
+    core = plan.reckon
+    matrix, out = core.connections.index(connection), core.connections[2]
+    frac = plan.connections[out].weight.frac if out >= 0 else 7
+    scale = int(state["f_regs"][INDEX["LEARN_SIG_SCALE"]])
+    for name, value in rate_registers(MEMORIES[matrix], rate, scale, frac).items():
+        state["f_regs"][INDEX[name]] = value
 
 
 def pull(plan: Plan, state: dict) -> None:

@@ -6,12 +6,15 @@ from chipsim.errors import StrictError
 from chipsim.microcode.program import COUNTS
 from chipsim.plan import Plan
 from chipsim.state import State
+from chipsim.state_reckon import ENGINE_COUNTS
 
 LOSSES = ("saturated", "wrapped", "rounded_to_zero")
 
 
 def refuse_losses(plan: Plan, state: State) -> None:
     """Raise StrictError for the first line of a rule whose writes saturated, wrapped or rounded to zero."""
+    if plan.reckon is not None:
+        _refuse_core_losses(plan, state)
     for c in plan.connections:
         if c.program is None:
             continue
@@ -27,6 +30,20 @@ def refuse_losses(plan: Plan, state: State) -> None:
                         where=f"{c.name}, rule {c.program.name}, {place}",
                         remedy="widen the register, change the rate, or run without --strict",
                     )
+
+
+def _refuse_core_losses(plan: Plan, state: State) -> None:
+    """ReckOn: weights at their limits and full traces. A step with a probability loses nothing."""
+    matrices = zip(plan.reckon.connections, state["f_matrix_stat"], strict=True)
+    rows = [(plan.connections[c].name, "steps of weights", int(m[-1])) for c, m in matrices if c >= 0]
+    full = int(state["f_stat"][ENGINE_COUNTS.index("trace_saturations")])
+    for where, what, n in (*rows, (plan.layers[plan.reckon.hidden].name, "increments of traces", full)):
+        if n:
+            raise StrictError(
+                f"{n} {what} saturated",
+                where=f"{where} on chip {plan.chip}",
+                remedy="lower the rate, or FP_LOC_T*, or run without --strict",
+            )
 
 
 def _variables(c: object) -> list[str]:

@@ -7,8 +7,10 @@ is there during recall only, so the traces must bridge the delay. 40 inputs (lef
 100 recurrent neurons, 2 outputs, every operation, random bit and cycle as in the chip's RTL.
 Compared: the same chip with only its output weights learning.
 Data: made here, new trials in every epoch. Registers: those of the test bench beside the chip's RTL.
-Expected: EXPECTED. Seeds: `replicas` runs, from --seed on.
-Run time: RUNTIME.
+Expected: test trials right over the last five epochs, chance 50 %: 82 to 95 % (seeds 1 and 2: 90 and 87 %;
+single epochs 65 to 98 %: the rate stays and every step is a whole LSB); output weights only 60 to 80 %
+(seed 1: 71 %). Seeds: `replicas` runs, from --seed on.
+Run time: 20 s on one core, 30 s where the kernels are compiled first.
 Scaled down: 500 trials in 10 epochs; the chip's authors show 10 epochs of 50 fixed trials. Initial
 weights are our own draws.
 """
@@ -28,6 +30,7 @@ from chipsim.network import Network
 from chipsim.outcome import begin, outcome
 from chipsim.plot import COLOURS, save
 from chipsim.plot.style import axes_for, house
+from chipsim.report.text import text_report
 from chipsim.settings import ExperimentSettings
 from chipsim.simulator import Simulator
 
@@ -46,6 +49,7 @@ REGISTERS = {
     **{"LR_P_WINP": 8, "LR_P_WREC": 8, "LR_P_WOUT": 14, "LR_R_WINP": 0, "LR_R_WREC": 0, "LR_R_WOUT": 0},
     **{"REGUL_MODE": 2, "REGUL_W": 3, "REGUL_F0": 160, "REGUL_K_INP_P": 10, "REGUL_K_REC_P": 10},
 }
+LAST = 5  # epochs whose mean is the result: the rate stays, so that single epochs scatter
 THRESHOLD = 614  # in units of the membrane, 1 / (LSB << SHIFT)
 
 
@@ -91,7 +95,8 @@ def run(context: Context) -> dict:
             context.out.metric(run=label, seed=seed, test=curves[label][-1])
             sims.setdefault(label, sim)
     save(figure(curves, settings), context.out.figure("accuracy.png"))
-    last = {label: float(np.mean([c[-1] for c in runs])) for label, runs in curves.items()}
+    last = {label: float(np.mean([c[-LAST:] for c in runs])) for label, runs in curves.items()}
+    made = summary(sims[LEARNED].plan, load_chip(context.chip), sims[LEARNED].state)
     core = {label: sim.counters()["reckon"] for label, sim in sims.items()}
     return {
         **outcome(context, sims),
@@ -100,7 +105,8 @@ def run(context: Context) -> dict:
         "test_by_epoch": {label: np.mean(runs, axis=0) for label, runs in curves.items()},
         "test_by_run": curves,
         "cycles": {label: {k: v for k, v in x.items() if k.endswith("cycles")} for label, x in core.items()},
-        "report": report(curves, sims[LEARNED], context),
+        "summary": made,
+        "report": report(curves, made),
     }
 
 
@@ -203,14 +209,13 @@ def figure(curves: dict[str, list[list[float]]], settings: Settings) -> object:
     return drawn
 
 
-def report(curves: dict[str, list[list[float]]], sim: Simulator, context: Context) -> str:
+def report(curves: dict[str, list[list[float]]], made: dict) -> str:
     """Accuracy by epoch of each way, then the ledger of the first run."""
     lines = [
         f"test trials right by epoch, from before training (mean of {len(curves[LEARNED])} runs; chance 50 %)"
     ]
     for label, runs in curves.items():
         shares = " ".join(f"{100 * share:3.0f}" for share in np.mean(runs, axis=0))
-        lines.append(f"{label:20} {shares} %")
-    from chipsim.report.text import text_report
-
-    return "\n".join(lines) + "\n\n" + text_report(summary(sim.plan, load_chip(context.chip), sim.state))
+        mean = 100 * np.mean([run[-LAST:] for run in runs])
+        lines.append(f"{label:20} {shares} %; mean of the last {LAST}: {mean:.0f} %")
+    return "\n".join(lines) + "\n\n" + text_report(made)

@@ -41,7 +41,8 @@ from chipsim.tables import markdown, spread, store
 RULES = ()
 CHIPS = ("ideal",)
 APART = ("size", "none")  # tables of the settings file that are no rules
-NOT_SETTINGS = ("experiment", "part_of", "label")
+NOT_SETTINGS = ("experiment", "part_of", "label", "why")
+LEFT_OUT = "learning was left out"
 SHORT = 160  # characters of a reason in the table; all of it is in the JSON
 
 
@@ -71,7 +72,13 @@ def run(context):
     done = run_cells(context, list(cells.values()), workers=s.workers, reuse=s.reuse) if cells else {}
     found = {key: done[cell] for key, cell in cells.items()}
     maps = _maps(context, loaded, {p for p in pairs if (*p, 0) not in found})
-    rows = [_row(said[p], [found[x] for x in found if x[:2] == p], maps.get(p), s.learn) for p in pairs]
+    rows = [_row(said[p], [found[x] for x in found if x[:2] == p], maps.get(p)) for p in pairs]
+    for row in rows:
+        row |= (
+            {"not run": row["not run"].replace(str(loaded[row["chip"]].path), row["chip"])}
+            if "not run" in row
+            else {}
+        )
     table = matrix(rows, rules, chips)
     text = store(context.out.path, "one_rule_many_chips", rows, _values(said, found, maps))
     (context.out.path / "matrix.md").write_text(markdown(table), encoding="utf-8")
@@ -155,18 +162,19 @@ def _map(context, name, rule, chip):
         made = fit(plan, chip, remedies=False)
         bits = sum(x["count"] * x["bits_each"] for x in memory_items(plan) if x["purpose"] != "learning")
     except ChipsimError as error:
-        return {"fits": False, "reason": " ".join(error.text().split()), "cores": None}
+        return {"fits": False, "reason": " ".join(error.message.split()), "cores": None}
+    made["reason"] = " ".join(made["reason"].replace(str(chip.path), Path(chip.path).name).split())
     return {**{key: made.get(key) for key in ("fits", "reason", "cores", "chips", "binds")}, "bits": bits}
 
 
 # ---------------------------------------------------------------- rows
 
 
-def _row(said, cells, mapped, learn):
+def _row(said, cells, mapped):
     row = {"rule": said.rule, "chip": said.chip, "verdict": said.word, "how or why": _first(said.reasons)}
     good = [cell for cell in cells if "error" not in cell]
     if not good:
-        return row | {"fits": _fits(mapped, "without learning"), "not run": _not_run(said, cells, learn)}
+        return row | {"fits": _fits(mapped, "without learning"), "not run": _not_run(said, cells)}
     cell, cost = good[0], good[0].get("cost") or {}
     sample = cell["per_sample"]
     learned, tested = cost.get("per_learned_sample"), cost.get("per_inference")
@@ -212,15 +220,18 @@ def _fits(mapped, how):
     return f"{mapped['cores']} core(s){word}"
 
 
-def _not_run(said, cells, learn):
+def _not_run(said, cells):
     if said.word == "refused":
         return "refused"
     if cells:
         return cells[0]["error"]
     made = own(said.rule, said.chip)
     if "part_of" in made:
+        host = verdict(load_rule(made["part_of"]), load_chip(said.chip)).word
+        if host == "refused":
+            return f"it works inside the network of {made['part_of']}, which is refused here"
         return f"runs inside the network of {made['part_of']}"
-    return "learning was left out" if learn is False else made.get("why", "no task is shipped for this rule")
+    return LEFT_OUT if "experiment" in made else made.get("why", "no task is known")
 
 
 def short(row, energy=False):
@@ -231,16 +242,22 @@ def short(row, energy=False):
         return [row["test"], *([told] if energy and told else [])]
     if row["verdict"] == "refused":
         return ["-"]
+    if row["not run"] == LEFT_OUT:
+        return [row["verdict"]]
     inside = row["not run"].startswith("runs inside")
     return ["in " + row["not run"].split()[-1]] if inside else ["not run"]
 
 
 def matrix(rows, rules, chips):
-    """Rules by chips: `96.4`, `~95.1` where approximated, `-` refused, or why it did not run."""
-    cells = {
-        (x["rule"], x["chip"]): ("~" if x["verdict"] == "approximated" else "") + short(x)[0] for x in rows
-    }
+    """Rules by chips: `96.4`, `~95.1` where approximated, `-` refused, or a word where nothing ran."""
+    said = {(x["rule"], x["chip"]): x for x in rows}
+    cells = {pair: ("~" * near(x) if "test" in x else "") + short(x)[0] for pair, x in said.items()}
     return [{"rule": f"`{r}`"} | {c: cells[r, c] for c in chips} for r in rules]
+
+
+def near(row):
+    """Whether the chip does the rule only nearly."""
+    return row["verdict"] == "approximated"
 
 
 def _values(said, found, maps):

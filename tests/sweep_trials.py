@@ -123,6 +123,9 @@ def working(folder: Path) -> list[int]:
 
     found = []
     for mark in folder.glob("begun/*"):
+        rule, bits, seed, _ = mark.name.split(" ")
+        if list(folder.glob(f"s/cells/busy-{rule}-*-seed{seed}-*bits={bits}-*/result.json")):
+            continue  # through with its work, only not gone yet
         try:
             found.append(psutil.Process(int(mark.name.rsplit(" ", 1)[1])).ppid())
         except psutil.Error:

@@ -54,6 +54,6 @@ def test_refusals():
     with pytest.raises(DataError, match=r"validation input of shape \(0, 3\) with 0 labels"):
         baseline.linear_readout(x, y, x[:0], y[:0], x, y)
     with pytest.raises(
-        DataError, match=r"^linear readout: the training labels have one class; two are needed$"
+        DataError, match=r"^linear readout: the training labels have one class; two are needed\n"
     ):
         baseline.linear_readout(x, y * 0, x, y, x, y)

@@ -15,6 +15,7 @@ import pytest
 
 from chipsim.cells import Cell, run_cells
 from chipsim.errors import RunError, SettingError
+from chipsim.plain_json import sealed
 from chipsim.run_folder import load_run
 
 CELL = '''"""Returns a number. For tests."""
@@ -125,7 +126,7 @@ def test_a_cell_that_would_differ_now_runs_again(table, here, what):
         (here / "cell.toml").write_text("[ell.chip]\nvalue = 0.75\n")
     elif what == "status":
         manifest = json.loads((folder / "manifest.json").read_text())
-        (folder / "manifest.json").write_text(json.dumps(manifest | {"status": "interrupted"}))
+        (folder / "manifest.json").write_bytes(sealed(manifest | {"status": "interrupted"}))
     else:
         (folder / "result.json").write_text("{")
     found = run_cells(table("b"), [mine()], reuse="a/cells")

@@ -49,7 +49,7 @@ def test_a_case_is_read_with_limits(tmp_path, monkeypatch):
     path = tmp_path / "x.json.gz"
     write_case(path, {"a": [1, 2]})
     assert read_case(path) == {"a": [1, 2]}
-    monkeypatch.setattr(vectors, "MOST_UNPACKED", 5)
+    monkeypatch.setattr(vectors, "MOST_JSON", 5)
     with pytest.raises(DataError, match="unpacks to more than 5 bytes"):
         read_case(path)
     monkeypatch.setattr(vectors, "MOST_PACKED", 5)

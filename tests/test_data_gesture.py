@@ -142,7 +142,7 @@ def test_ten_real_recordings(data_dir):
 
 COLUMNS = {"x": [1, 2], "y": [3, 4], "p": [0, 1], "t": [5, 6], "offset": [0, 1, 2], "label": [0, 1]}
 NPZ = {
-    "objects": ({"x": "objects"}, r"no readable \.npz file of numbers: Object arrays cannot be loaded"),
+    "objects": ({"x": "objects"}, r"no readable \.npz file of numbers: it holds objects"),
     "missing": ({"x": None}, r"holds no array .*x"),
     "lengths": ({"x": [1]}, r"1 entries of x, but 2 of t"),
     "labels": ({"label": [1]}, r"1 labels for 2 recordings"),

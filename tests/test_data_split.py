@@ -75,8 +75,8 @@ def test_refusals():
     ):
         split.stratified(labels, [8, 3], 0)
     with pytest.raises(
-        DataError, match=r"^shares of 60 and 40 percent; limit: each above 0, together below 100$"
+        DataError, match=r"^shares of 60 and 40 percent; limit: each above 0, together below 100\n"
     ):
         split.split_three(builtin.drawn(10), 0, validation=60, test=40)
-    with pytest.raises(DataError, match=r"^a validation part of 300 samples from 300; limit 1\.\.299$"):
+    with pytest.raises(DataError, match=r"^a validation part of 300 samples from 300; limit 1\.\.299\n"):
         split.hold_out(builtin.drawn(300), builtin.drawn(6), 0, validation=300)

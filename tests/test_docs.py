@@ -26,7 +26,11 @@ pytestmark = pytest.mark.one_python
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 PAGES = [DOCS / "index.md", DOCS / "tutorial.md", *sorted((DOCS / "howto").glob("*.md"))]
-LINKED = [ROOT / "README.md", *sorted(path for path in DOCS.rglob("*.md") if "results" not in path.parts)]
+LINKED = [
+    ROOT / "README.md",
+    *ROOT.glob("*/README.md"),
+    *sorted(path for path in DOCS.rglob("*.md") if "results" not in path.parts),
+]
 GENERATED = ("rules/", "chips/", "experiments/", "api/", "schemas/", "registers.md")  # docs/site/pages.py
 BLOCK = re.compile(r"(?:^<!-- (not run|file): (.*?) -->\n)?^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 GRAMMAR = json.loads((DOCS / "editors" / "rule.tmLanguage.json").read_text(encoding="utf-8"))
@@ -148,6 +152,12 @@ def test_no_link_is_dead():
             if not (path.exists() or made) or (anchor and not made and anchor not in anchors(path)):
                 dead.append(f"{page.relative_to(ROOT)}: {target}")
     assert dead == []
+
+
+def test_every_page_is_in_the_navigation():
+    nav = (DOCS / "site" / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:\n")[2]
+    pages = [path.relative_to(DOCS).as_posix() for path in (*DOCS.glob("*.md"), *DOCS.glob("howto/*.md"))]
+    assert [page for page in pages if f" {page}\n" not in nav] == []
 
 
 def _made(page: str) -> bool:

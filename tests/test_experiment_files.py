@@ -20,6 +20,7 @@ WRONG = {
     "ecg": "stdp_pair",
     "gesture": "tp",
     "nmnist": "r_stdp",
+    "odin_digits": "stdp_pair",
     "spoken_digits": "stdp_pair",
 }
 STARTERS = {"digits", "mnist"}  # described in the README

@@ -10,15 +10,15 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 # From the ground up: a module imports from lines before its own, or from its own folder.
 ORDER = """
-    version errors addresses leash durable array_file npz library hdf5 fixed geometry noise chip
-    microcode reckon neurons synapses network_maps circuits network plan third_factor mapping
-    state_circuits state_core state_reckon state data reference_lava reference_neurons reference_errors
-    reference_contrast reference_maps reference_circuits reference_replay reference_core
-    reference_reckon_learn reference_reckon reference_reckon_run reference compile open_loop energy
-    ledger report probes strict simulator float_twin baseline calibrate plot wiring feed checkpoint
-    train settings presets progress run_folder tables experiment planned stored_run outcome cell cells stored
-    sweep search capsule figures hidden stacks folds studies supervised conformance
-    lava cli __main__
+    version errors addresses leash durable text_file plain_json npz array_file library hdf5 fixed
+    geometry noise chip microcode reckon neurons synapses network_maps circuits network plan
+    third_factor mapping state_circuits state_core state_reckon state data reference_lava
+    reference_neurons reference_errors reference_contrast reference_maps reference_circuits
+    reference_replay reference_core reference_reckon_learn reference_reckon reference_reckon_run
+    reference compile open_loop energy ledger report probes strict simulator float_twin baseline
+    calibrate plot wiring feed checkpoint train settings presets progress run_folder tables experiment
+    planned stored_run outcome cell cells stored sweep search capsule figures hidden stacks folds
+    studies supervised conformance lava cli __main__
 """.split()
 FORBIDDEN_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve"}
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__"}

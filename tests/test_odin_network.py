@@ -16,6 +16,8 @@ from chipsim.ledger import summary
 from chipsim.plan.core import PAR
 from chipsim.reference import reference_present
 from chipsim.report import text_report
+from chipsim.report.html import html_report
+from chipsim.report.markdown import markdown_report
 from chipsim.state import make_state
 
 pytestmark = pytest.mark.one_python
@@ -195,8 +197,22 @@ def test_the_ledger_counts_the_whole_crossbar():
     )
     text = text_report(made)
     assert "Event-driven core, as built" in text and "calcium clock" in text
+    data = {"run": {}, "summary": made, "curves": [], "histograms": [], "warnings": []}
+    assert 'data-path="summary/core/cycles"' in html_report(data)
+    assert "| cycles |" in markdown_report(data).replace("\\", "")
     bits = {x["what"]: x["bits_each"] for x in made["memory"]}
     assert bits["cells v"] == 8 and bits["in->cells weights"] == 4 and bits["cells parameters"] == 40
+
+
+def test_static_power_is_charged_for_the_cycles():
+    """A busy core at 75 MHz: leakage, clock, and 8.43 pJ an operation (OD19's affine model)."""
+    sim = built()
+    sim.present(drive())
+    made = summary(sim.plan, sim.chip, sim.state)
+    seconds = made["core"]["cycles"] / 75e6
+    watts = 27.3e-6 + 1.78e-12 * 75e6 + 8.43e-12 * made["core"]["operations"] / seconds
+    assert made["energy"]["priced_J"] == pytest.approx(watts * seconds, rel=1e-9)
+    assert 150e-6 < watts < 476.9e-6  # 476.9 uW where every second cycle is an operation
 
 
 # ---------------------------------------------------------------- rules

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -11,7 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from chipsim.library import find
+from chipsim.chip import load_chip
+from chipsim.library import entries, find
+from chipsim.microcode.syntax import load_rule
+from chipsim.microcode.verdict import verdict
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("*/README.md")), *sorted(ROOT.glob("docs/*.md"))]
@@ -146,3 +150,17 @@ def test_the_package_gives_what_a_notebook_needs():
         "ideal decolle",
         "module 'chipsim' has no attribute 'Netwrok'",
     ]
+
+
+def test_the_table_of_rules_and_chips_is_the_stored_one():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = re.search(r"<!-- one_rule_many_chips -->\n(.*)<!-- /one_rule_many_chips -->", text, re.DOTALL)
+    stored = ROOT / "docs" / "results" / "one_rule_many_chips"
+    assert shown[1] == (stored / "matrix.md").read_text(encoding="utf-8")
+    rows = json.loads((stored / "one_rule_many_chips.json").read_text(encoding="utf-8"))["rows"]
+    assert {(x["rule"], x["chip"]) for x in rows} == {
+        (rule, chip) for rule in entries("rule") for chip in entries("chip")
+    }
+    for row in rows:  # what the files on the shelves say now
+        said = verdict(load_rule(row["rule"]), load_chip(row["chip"]))
+        assert row["verdict"] == said.word, row["rule"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from chipsim.microcode.syntax import load_rule
 from chipsim.network import Network
 from chipsim.plan import Update, plan
 from chipsim.reckon import cycles
-from chipsim.reckon.registers import QUIRKS
+from chipsim.reckon.registers import NAMES, QUIRKS
 from chipsim.reference import reference_present, reference_steps
 from chipsim.reference_reckon import Core
 from chipsim.simulator import Simulator
@@ -315,11 +316,29 @@ def test_the_ledger_counts_what_the_core_did():
     assert f"clock cycles: step {counted['reckon']['step_cycles']:,}" in text
 
 
+def test_strict_refuses_full_traces():
+    sim = Simulator(network(), load_chip("reckon"), fixed={"FP_LOC_TINP": 7}, strict=True)
+    with pytest.raises(ChipsimError, match="increments of traces saturated"):
+        sim.present(events(rate=1.0), np.array([0, 1, 2]))
+
+
 def test_rate_moves_the_probability_of_a_step():
     made = [plan(network(), load_chip("reckon"), load_rule, params={"rate": r}).reckon for r in (2, 5)]
     for name in ("WINP", "WREC", "WOUT"):
         shifts = [x.register(f"LR_P_{name}") - x.register(f"LR_R_{name}") for x in made]
         assert shifts[0] - shifts[1] == 3
+
+
+def test_a_schedule_changes_the_rate_of_one_memory():
+    sim = Simulator(network(), load_chip("reckon"), params={"rate": 2})
+    before = sim.state["f_regs"].copy()
+    sim.set_param("in->hidden", "rate", 5)
+    changed = [NAMES[k] for k in np.flatnonzero(sim.state["f_regs"] != before)]
+    assert changed == ["LR_P_WINP"]
+    again = plan(network(), load_chip("reckon"), load_rule, params={"rate": 5}).reckon
+    assert sim.state["f_regs"][NAMES.index("LR_P_WINP")] == again.register("LR_P_WINP")
+    with pytest.raises(ChipsimError, match="no parameter 'rat'"):
+        sim.set_param("in->hidden", "rat", 5)
 
 
 # ---------------------------------------------------------------- refusals
@@ -337,6 +356,18 @@ def sparse():
     net.lif("hidden", 2, tau_v_ms=20)
     net.integrator("out", 2)
     net.connect("in", "hidden", sparse=(np.array([0, 1, 2]), np.array([0, 1])))
+    return net
+
+
+def limited():
+    net = network()
+    net.connections[0] = replace(net.connections[0], w_min=0.0)
+    return net
+
+
+def shifted():
+    net = network()
+    net.circuits[1] = replace(net.circuits[1], signal_shift=2)
     return net
 
 
@@ -369,6 +400,11 @@ def skipping():
         (network, {"fixed": {"NUM_REC_NEUR": 3}}, "the network makes it 9"),
         (network, {"params": {"k_x": 0.5}}, "'k_x' is fixed"),
         (network, {"params": {"rate": 60}}, "rate 60 needs a shift"),
+        (network, {"params": {"rate": 1.5}}, "rate 1.5 needs a shift"),
+        (network, {"params": {"rate": "fast"}}, "rate 'fast' needs a shift"),
+        (network, {"fixed": {"FP_LOC_WINP": "3"}}, "FP_LOC_WINP = '3'"),
+        (limited, {}, "limits of weights"),
+        (shifted, {}, "back through its output weights"),
     ],
 )
 def test_refusals(make, options, message):

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from chipsim.plain_json import sealed
 from chipsim.run_folder import load_run
 
 pytestmark = pytest.mark.one_python
@@ -128,7 +129,7 @@ def test_a_damaged_checkpoint_is_passed_over(chipsim, stopped, damage):
 def test_a_checkpoint_of_other_settings_is_refused(chipsim, stopped):
     path = Path("r/manifest.json")
     manifest = json.loads(path.read_text())
-    path.write_text(json.dumps(manifest | {"seed": 2}))
+    path.write_bytes(sealed(manifest | {"seed": 2}))
     done = chipsim("resume", "r")
     assert done.status == 2 and "a checkpoint of a run with other settings, seed or files" in done.err
 
@@ -145,7 +146,7 @@ def test_what_would_change_the_result_is_refused(chipsim, stopped, what):
         manifest["data"]["digits"] = "0" * 64
     else:
         manifest["command"] = "eval"
-    path.write_text(json.dumps(manifest))
+    path.write_bytes(sealed(manifest))
     done = chipsim("resume", "r")
     told = {
         "experiment": "is not the file that the run began with",

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from chipsim.errors import RunError
+from chipsim.plain_json import sealed
 from chipsim.run_folder import RunFolder, digest, load_run
 
 ARRAYS = {"hidden.w": np.arange(6, dtype=np.int8).reshape(2, 3), "t": np.array(7, np.int64)}
@@ -139,7 +140,7 @@ def redeclare(path, change) -> None:
     manifest = json.loads((path / "manifest.json").read_text())
     change(path / "weights.npz", manifest["weights"])
     manifest["weights"]["sha256"] = file_sha256(path / "weights.npz")
-    (path / "manifest.json").write_text(json.dumps(manifest))
+    (path / "manifest.json").write_bytes(sealed(manifest))
 
 
 def test_weights_that_changed_are_refused(done):
@@ -173,14 +174,29 @@ def test_python_objects_are_neither_stored_nor_loaded(done):
         load_run(done).weights()
 
 
-def test_a_last_line_cut_off_is_left_out_but_no_other(done):
-    file = done / "metrics.jsonl"
+def test_a_last_line_cut_off_is_left_out_but_no_other(here):
+    folder = RunFolder.create("killed")
+    for epoch in (1, 2):
+        folder.metric(epoch=epoch)
+    file, run = folder.path / "metrics.jsonl", load_run(folder.path, complete=False)
     whole = file.read_text()
     file.write_text(whole[:-5])
-    assert [row["epoch"] for row in load_run(done).metrics()] == [1]
+    assert [row["epoch"] for row in run.metrics()] == [1]
     file.write_text("{broken\n" + whole)
     with pytest.raises(RunError, match="line 1 is no JSON"):
-        load_run(done).metrics()
+        run.metrics()
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "counters.json", "metrics.jsonl", "report.txt"])
+def test_one_changed_digit_or_letter_is_refused(done, name):
+    file = done / name
+    changed = {"manifest.json": ('"abc"', '"abd"'), "report.txt": ("fine", "find")}.get(name, ("5", "6"))
+    text = file.read_text()
+    file.write_text(text.replace(*changed, 1))
+    assert file.read_text() != text
+    with pytest.raises(RunError, match="damaged or missing: (it is not what|its sha256)"):
+        run = load_run(done)
+        run.counters(), run.metrics(), run.report()
 
 
 def test_digest_sees_every_bit_and_no_order():

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from chipsim.errors import RunError
-from chipsim.run_folder import Run, read_json
+from chipsim.run_folder import Run
 
 HERE, THERE = "here", "in the capsule"
 TWIN = "twin"  # in floating point: the same only on the same libraries
@@ -20,13 +20,17 @@ def differences(there: Run, here: Run) -> list[str]:
         _first(f"{what} of", there.manifest.get(key), here.manifest.get(key))
         for what, key in (("hash of data", "data"), ("calibration", "calibration"))
     ]
-    found.append(_first("bound program of", _json(there, "programs.json"), _json(here, "programs.json")))
     found.append(_weights(there, here))
     found.append(_first("counter", _json(there, "counters.json"), _json(here, "counters.json")))
     accuracy = [_chip(run.manifest.get("accuracy")) for run in (there, here)]
     found.append(_first("accuracy", *accuracy))
     found.append(_first("digest", there.manifest.get("digest"), here.manifest.get("digest")))
-    return [text for text in found if text]
+    found = [text for text in found if text]
+    if not found:
+        return []
+    # how a program is written down may differ between versions that compute the same: a cause, no verdict
+    cause = _first("bound program of", _json(there, "programs.json"), _json(here, "programs.json"))
+    return [cause, *found] if cause else found
 
 
 def compared(there: Run) -> list[str]:
@@ -45,7 +49,7 @@ def compared(there: Run) -> list[str]:
 
 
 def _json(run: Run, name: str) -> Any:
-    return read_json(run.path / name) if (run.path / name).is_file() else None
+    return run.json(name) if (run.path / name).is_file() else None
 
 
 def _chip(shares: Any) -> Any:

@@ -23,6 +23,7 @@ from typing import Any
 from chipsim.durable import write
 from chipsim.errors import RunError
 from chipsim.library import SHELVES, entries, find
+from chipsim.plain_json import sealed
 from chipsim.run_folder import Run, file_sha256, load_run, to_json
 from chipsim.stored_run import stored
 from chipsim.version import __version__
@@ -61,9 +62,11 @@ def pack(run: Run, path: Path) -> str:
     if path.is_dir() or path.resolve() == run.path.resolve():
         raise RunError(f"'{path}' is a folder", remedy="give the name of the file to write")
     packed = {f"run/{name}": _read(run.path / name) for name in RUN if (run.path / name).is_file()}
-    packed["run/manifest.json"] = _without_paths(run.manifest)
+    manifest = dict(run.manifest)
     if "run/result.json" in packed:
-        packed["run/result.json"] = to_json({**json.loads(packed["run/result.json"]), "out": ""}).encode()
+        packed["run/result.json"] = to_json({**run.json("result.json"), "out": ""}).encode()
+        manifest["files"] = {**manifest.get("files", {}), "result.json": _sha256(packed["run/result.json"])}
+    packed["run/manifest.json"] = _without_paths(manifest)
     for kind, name in said.names().items():
         if name:
             packed[f"files/{kind}"] = _source(kind, name, said.sources)
@@ -88,7 +91,7 @@ def _zip(packed: Mapping[str, bytes]) -> bytes:
 
 def _without_paths(manifest: Mapping[str, Any]) -> bytes:
     kept = {key: None if key in PATHS else value for key, value in manifest.items()}
-    return (json.dumps(kept, indent=1) + "\n").encode()
+    return sealed(kept)
 
 
 def _source(kind: str, name: str, sources: Mapping[str, str]) -> bytes:
@@ -178,16 +181,18 @@ def _sha256(data: bytes) -> str:
 def file_of(kind: str, name: str, sha256: str, folder: Path, trusted: bool) -> str:
     """Where a replay takes a rule, chip or experiment from: the installed one of that name if it is the
     same file, else the capsule's. RunError for an experiment, which is code, unless trusted."""
+    within = f"{kind} file of the capsule"
     if not NAME.fullmatch(name):
-        raise RunError(f"no name of a {kind}: {name!r}", remedy="ask for the capsule again")
+        raise RunError(f"no name: {name!r}", where=within, remedy="ask for the capsule again")
     source = folder / "files" / kind
     if not source.is_file() or file_sha256(source) != sha256:
-        raise RunError(f"its {kind} file is not the one that it ran", remedy="ask for the capsule again")
+        raise RunError("is not the file that it ran", where=within, remedy="ask for the capsule again")
     if name in entries(kind) and file_sha256(entries(kind)[name]) == sha256:
         return name
     if kind == "experiment" and not trusted:
         raise RunError(
             f"it brings its own experiment script '{name}', which is not among the installed ones",
+            where=within,
             remedy="read it (`unzip -p FILE files/experiment`); if you trust it, add --trust",
         )
     place = folder / "own" / f"{name}{SHELVES[kind].suffix}"

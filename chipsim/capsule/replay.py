@@ -70,5 +70,9 @@ def _start(folder: Path, packed: Run) -> Run | None:
         return None
     start = load_run(folder / "start")
     if (start.manifest.get("weights") or {}).get("sha256") != wanted:
-        raise RunError("it began with other weights than it holds", remedy="ask for the capsule again")
+        raise RunError(
+            "it began with other weights than it holds",
+            where="start of the capsule",
+            remedy="ask for the capsule again",
+        )
     return start

@@ -8,7 +8,6 @@ an entry in `[src]`, under its own dotted key or that of a table above it.
 from __future__ import annotations
 
 import hashlib
-import sys
 import types
 import typing
 from collections.abc import Iterator
@@ -21,11 +20,7 @@ from chipsim.chip.prices import EVENTS, TIMED
 from chipsim.chip.schema import Chip, Source, source_for
 from chipsim.errors import ChipError, did_you_mean
 from chipsim.library import find
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from chipsim.text_file import decoded, parse_toml, read_bytes
 
 SCHEMA = 1
 _ADDED = ("path", "sha256", "sources")  # by this loader, never in the file
@@ -36,14 +31,24 @@ def load_chip(name_or_path: str | Path) -> Chip:
     """Read a shipped chip by name, or a chip file by path. Raises ChipError, SettingError."""
     path = Path(find("chip", str(name_or_path)))
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ChipError(f"cannot be read: {error.strerror}", where=str(path)) from error
+        data = read_bytes(path)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ChipError(f"cannot be read: {reason}", where=str(path)) from error
     return parse_chip(data, str(path))
 
 
 def parse_chip(data: bytes, path: str) -> Chip:
     """The chip in a file's bytes; `path` is what errors name. Raises ChipError."""
+    try:
+        return _parse(data, path)
+    except RecursionError:
+        raise ChipError(
+            "its tables are nested too deeply", where=path, remedy="a chip file needs three levels"
+        ) from None
+
+
+def _parse(data: bytes, path: str) -> Chip:
     table = _parse_toml(data, path)
     sources = _take_header(table, path)
     unknown = table["unknown"]
@@ -79,10 +84,12 @@ def chip_json_schema() -> dict[str, Any]:
 
 def _parse_toml(data: bytes, path: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(data.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        raise ChipError(f"is not UTF-8 text (byte {error.start})", where=path) from error
-    except tomllib.TOMLDecodeError as error:
+        text = decoded(data)
+    except ValueError as error:
+        raise ChipError(str(error), where=path) from error
+    try:
+        return parse_toml(text)
+    except ValueError as error:
         raise ChipError(f"is not TOML: {error}", where=path) from error
 
 

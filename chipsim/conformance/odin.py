@@ -121,8 +121,9 @@ def _table(path: Path, names: tuple[str, ...], widths: tuple[int, int]) -> dict[
     """inp and out as unsigned integers [rows, columns], with as many rows and the columns expected."""
     table = read_table(path, names)
     for name, width in zip(("inp", "out"), widths, strict=True):
-        array = table[name] if table[name].ndim > 1 else table[name][:, None]
-        if array.dtype.kind != "u" or array.shape != (len(table["inp"]), width) or not len(array):
+        array = table[name] if table[name].ndim > 1 else np.atleast_1d(table[name])[:, None]
+        rows = len(np.atleast_1d(table["inp"]))
+        if array.dtype.kind != "u" or array.shape != (rows, width) or not rows:
             raise DataError(
                 f"'{name}' is {array.dtype}{list(array.shape)}, not unsigned [rows, {width}]", where=str(path)
             )

@@ -9,7 +9,7 @@ phases do is the core's, interpreted or compiled.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -71,7 +71,7 @@ def build(case: dict, path: Path) -> tuple[Plan, State]:
     for k, c in enumerate(core.connections):
         memory = state[("f_winp", "f_wrec", "f_wout")[k]]
         state[f"c{c}_w"][...] = memory[: state[f"c{c}_w"].shape[0], : state[f"c{c}_w"].shape[1]]
-    alpha = int(str(case["config"]["ALPHA_CONF"]), 0)
+    alpha = _number(case["config"]["ALPHA_CONF"])
     for word in range(core.words):
         text = int.from_bytes(words["neur"][word].tobytes(), "little")
         for lane in (0, 1):
@@ -90,16 +90,18 @@ def build(case: dict, path: Path) -> tuple[Plan, State]:
 
 def _config(case: dict, path: Path) -> dict[str, int]:
     given = case.get("config")
-    if not isinstance(given, dict) or "ALPHA_CONF" not in given:
+    if not isinstance(given, dict) or _number(given.get("ALPHA_CONF")) is None:
         raise DataError("no configuration", where=str(path), remedy="give a file of ReckOn's test bench")
     config = {}
     for name, value in given.items():
         if name == "ALPHA_CONF":
             continue
-        if name not in RANGES and name not in UNREAD or not isinstance(value, int):
-            raise DataError(f"config {name} = {value!r}: no register of ReckOn", where=str(path))
         lo, hi = RANGES.get(name, (0, 1 << 32))
+        known = name in RANGES or name in UNREAD
+        if not known or not isinstance(value, int) or not lo <= value <= 2 * hi + 1:
+            raise DataError(f"config {name} = {value!r}: no register of ReckOn", where=str(path))
         bits = (hi - lo + 1).bit_length() - 1
+        value &= (1 << bits) - 1 if name.startswith("SEED") else -1  # a seed's higher bits go nowhere
         config[name] = value - (1 << bits) if lo < 0 and value > hi else value  # written as unsigned
     if config.get("LOCAL_TICK"):
         raise DataError("LOCAL_TICK = 1 is not replayed: ticks are operations", where=str(path))
@@ -109,9 +111,18 @@ def _config(case: dict, path: Path) -> dict[str, int]:
     return config
 
 
+def _number(value: object) -> int | None:
+    """A register's value, a number or its text in any base; None for anything else."""
+    try:
+        return int(str(value), 0)
+    except ValueError:
+        return None
+
+
 def _words(case: dict, name: str, size: int, path: Path) -> np.ndarray:
     """uint8[size, 16]: a memory's words, lowest byte first."""
-    rows = case.get("memories", {}).get(name)
+    memories = case.get("memories")
+    rows = memories.get(name) if isinstance(memories, dict) else None
     try:
         if len(rows) != size:
             raise ValueError(f"{len(rows)} words of {size}")
@@ -292,13 +303,14 @@ class Bench:
                     yield tag, lambda t=tag, p=place, w=word: f"{t} {p} {w:032x}"
 
 
-def replay(path: Path) -> Iterator[Result]:
+def replay(path: Path, parts: Sequence[str] = ("kernels", "interpreter")) -> Iterator[Result]:
     """A case on the kernels and, unless it is long, on the interpreter, line by line."""
     case = read_case(path)
     ops, expected = case.get("ops"), case.get("expected")
     if not isinstance(ops, list) or not isinstance(expected, list) or len(ops) > MOST_OPS:
         raise DataError("no lists of operations and expected lines", where=str(path))
-    for part, compiled in (("kernels", True), ("interpreter", False)):
+    for part in parts:
+        compiled = part == "kernels"
         if compiled or len(ops) <= INTERPRETED:
             try:
                 made, state = build(case, path)

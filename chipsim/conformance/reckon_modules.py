@@ -115,7 +115,7 @@ def _integers(array: np.ndarray, columns: int, path: Path) -> np.ndarray:
 
 def _names(path: Path, outputs: int) -> list[str]:
     try:
-        names = [str(x) for x in read_table(path, ("out_fields",))["out_fields"]]
+        names = [str(x) for x in np.atleast_1d(read_table(path, ("out_fields",))["out_fields"])]
     except DataError:
         names = []
     return names if len(names) == outputs else [f"output {k}" for k in range(outputs)]
@@ -135,9 +135,13 @@ STREAMS = {
 def streams(path: Path) -> Iterator[Result]:
     """The words of the five generators after each seed, on interpreter and kernels."""
     data = read_table(path, ("seeds", "steps", *STREAMS))
-    seeds, steps = [int(x) for x in data["seeds"]], int(data["steps"])
+    try:
+        seeds, steps = [int(x) for x in np.atleast_1d(data["seeds"])], int(data["steps"])
+        words_of = {name: [int(str(x), 16) for x in np.atleast_1d(data[name])] for name in STREAMS}
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DataError(f"no seeds, steps and words in hexadecimal: {error}", where=str(path)) from None
     for name, (stream, which) in STREAMS.items():
-        wanted = [int(x, 16) for x in data[name]]
+        wanted = words_of[name]
         if len(wanted) != len(seeds) * steps:
             raise DataError(f"{len(wanted)} words of {name} for {len(seeds)} seeds", where=str(path))
         for part, words in (("kernels", _kernel_words), ("interpreter", _words)):

@@ -24,7 +24,8 @@ from chipsim.data.published import AGAIN, read_capped, read_npz
 from chipsim.errors import DataError, SettingError, did_you_mean
 
 MOST_PACKED = 1 << 26  # bytes of a file as it lies on the disk
-MOST_UNPACKED = 1 << 28  # bytes of a JSON text, or of one array
+MOST_UNPACKED = 1 << 28  # bytes of one array
+MOST_JSON = 1 << 26  # bytes of a JSON text, which takes some twenty times as much memory
 MOST_FILES = 10_000  # of one folder
 _FRAME = ("__init__", "bundle", "case", "cases", "compare", "vectors")
 _FRAME += ("reckon_cases", "reckon_modules")
@@ -110,11 +111,11 @@ def read_case(path: Path) -> dict[str, Any]:
     packed = read_capped(path, MOST_PACKED)
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(packed)) as stream:
-            data = stream.read(MOST_UNPACKED + 1)
+            data = stream.read(MOST_JSON + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"damaged gzip file: {error}", where=str(path), remedy=AGAIN) from None
-    if len(data) > MOST_UNPACKED:
-        raise DataError(f"unpacks to more than {MOST_UNPACKED} bytes", where=str(path))
+    if len(data) > MOST_JSON:
+        raise DataError(f"unpacks to more than {MOST_JSON} bytes", where=str(path))
     try:
         case = json.loads(data)
     except (ValueError, RecursionError) as error:

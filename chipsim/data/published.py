@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from chipsim.errors import DataError
+from chipsim.npz import array_in
 
 AGAIN = "copy or download the file again"
 
@@ -111,8 +112,8 @@ def read_npz(data: bytes, path: Path, names: Sequence[str], limit: int) -> dict[
             raise DataError(f"holds no array '{name}'", where=str(path), remedy=AGAIN)
         raw = read_member(archive, members[f"{name}.npy"], path, limit)
         try:
-            arrays[name] = np.load(io.BytesIO(raw), allow_pickle=False)
-        except Exception as error:  # numpy's header parser raises what it meets
+            arrays[name] = array_in(raw)
+        except ValueError as error:
             raise DataError(
                 f"array '{name}' cannot be read: {error}", where=str(path), remedy=AGAIN
             ) from None

@@ -18,6 +18,7 @@ from chipsim.data.recordings import Recording
 from chipsim.data.sets import nmnist
 from chipsim.data.tonic_door import need
 from chipsim.errors import DataError, SettingError
+from chipsim.npz import mapped
 
 CONVERT = (
     "convert it to a NumPy .npy file: one structured array with the integer fields t (microseconds), "
@@ -192,11 +193,11 @@ def _aedat4(path: Path) -> tuple[np.ndarray, Sensor]:
 def _npy(path: Path) -> tuple[np.ndarray, None]:
     """A structured array as it is, or a table of integers with columns x, y, p, t."""
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except Exception as error:  # numpy's header parser raises what it meets
+        array = mapped(path)
+    except (ValueError, OSError) as error:
         reason = " ".join(str(error).split())
         raise DataError(f"no readable .npy file of numbers: {reason}", where=str(path)) from None
-    if isinstance(array, np.ndarray) and array.ndim == 2 and array.shape[1] == 4 and array.dtype.kind in "iu":
+    if array.ndim == 2 and array.shape[1] == 4 and array.dtype.kind in "iu":
         events = np.empty(len(array), [(name, array.dtype) for name in "xypt"])
         for name, values in zip("xypt", array.T, strict=True):
             events[name] = values

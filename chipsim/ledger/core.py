@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from chipsim.energy import Operation
 from chipsim.plan import ConnectionPlan, Plan
 from chipsim.plan.core import PAR
 from chipsim.state_core import CORE_COUNTS
@@ -58,6 +59,14 @@ def fixed_rows(c: ConnectionPlan, table: Any, names: tuple[str, ...]) -> list[di
 def core_summary(plan: Plan, state: Mapping[str, Any]) -> dict[str, Any] | None:
     """The counters of a core for a report; None for other chips."""
     return None if plan.core is None else {**core_counts(state), "behaviour": behaviour(plan)}
+
+
+def core_operation(plan: Plan, chip: Any, state: Mapping[str, Any], profile: str | None) -> Operation:
+    """The time that a core was busy, its cycles at the clock of the energy profile; not known for others."""
+    used = chip.energy.get(profile or chip.energy_default)
+    if plan.core is None or used is None or used.meta.frequency_Hz is None:
+        return Operation()
+    return Operation(time_s=core_counts(state)["cycles"] / used.meta.frequency_Hz, cores=1)
 
 
 def behaviour(plan: Plan) -> str:

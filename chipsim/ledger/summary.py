@@ -10,7 +10,7 @@ import numpy as np
 
 from chipsim.energy import add_counts, price
 from chipsim.errors import LimitError
-from chipsim.ledger.core import REST, core_summary
+from chipsim.ledger.core import REST, core_operation, core_summary
 from chipsim.ledger.cost import Shape, cost
 from chipsim.ledger.counts import event_counts, line_rows, synaptic_formats
 from chipsim.ledger.memory import memory_items, state_bytes
@@ -80,7 +80,11 @@ def summary(
         "core": core_summary(plan, state),
         "memory": memory_items(plan),
         "energy": price(
-            add_counts(events.values()), chip, profile, formats=synaptic_formats(plan, state)
+            add_counts(events.values()),
+            chip,
+            profile,
+            formats=synaptic_formats(plan, state),
+            operation=core_operation(plan, chip, state, profile),
         ).to_dict(),
         "writes": writes(plan, state),
         "weights": rails(plan, state),

@@ -21,6 +21,7 @@ from chipsim.microcode.declare import declaration
 from chipsim.microcode.forms import Place, read_line, read_product
 from chipsim.microcode.program import SECTIONS, Program
 from chipsim.microcode.source import Source
+from chipsim.text_file import read_text
 
 # where a rule's third factor comes from unless the experiment says otherwise
 CIRCUITS = ("readout", "classifier", "targets", "transport", "broadcast", "contrast", "reward")
@@ -71,9 +72,9 @@ def load_rule(name_or_path: str | os.PathLike[str]) -> Program:
     given = os.fspath(name_or_path)
     path = find("rule", given)
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        text = read_text(path)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise SettingError(f"cannot read the rule: {reason}", where=given, remedy="check the file") from None
     return parse_rule(text, given if looks_like_path("rule", given) else path.name)
 

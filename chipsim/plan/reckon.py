@@ -87,6 +87,7 @@ def plan_reckon(
     """The plan of a network on ReckOn. Raises NetworkError for another topology, LimitError for sizes and
     values beyond the chip's, SettingError for settings that its fixed engine has no use for."""
     _no_other(chip, other, contexts, update)
+    register_file(dict(fixed or {}))  # names and ranges, before anything is made of them
     parts = _parts(network, chip)
     _check_layers(network, chip, parts)
     parts = (*parts[:3], *(_with_params(c, params or {}) for c in parts[3:]))
@@ -176,6 +177,12 @@ def _parts(network: Network, chip: object) -> tuple:
             )
         if c.sparse is not None or c.conv is not None or c.delays is not None:
             raise NetworkError("the chip's connections are dense", where=c.name, remedy="connect all to all")
+        if c.w_min is not None or c.w_max is not None:
+            raise LimitError(
+                "limits of weights; the chip's are -128 and 127 LSB",
+                where=c.name,
+                remedy="leave w_min, w_max out",
+            )
         wires[k] = c
     return source, hidden, output, *wires
 
@@ -240,9 +247,17 @@ def _check_circuits(network: Network, parts: tuple) -> None:
             where=f"layer '{output.name}'",
             remedy=f'call net.error("{output.name}", error="hard_sigmoid")',
         )
+    if error.trigger is not None:
+        raise LimitError(
+            "the chip triggers nothing by errors", where=f"layer '{output.name}'", remedy="no trigger"
+        )
     hidden_learns = any(c is not None and c.rule for c in parts[3:5])
     if hidden_learns and (
-        wire is None or sent is None or sent.kind != "transport" or sent.connection != wire.index
+        wire is None
+        or sent is None
+        or sent.kind != "transport"
+        or sent.connection != wire.index
+        or (sent.register, sent.signal_shift, sent.copy_every) != ("third_factor", 0, 0)
     ):
         raise NetworkError(
             "the chip sends errors back through its output weights",

@@ -32,6 +32,7 @@ def alpha(layer: object, dt_ms: float) -> int:
 
 
 def kappa(layer: object, dt_ms: float) -> int:
+    """7 fraction bits."""
     exact = 1.0 if math.isinf(layer.tau_v_ms) else math.exp(-dt_ms / layer.tau_v_ms)
     return fold(Fraction(exact), Format(False, 8, 7)).raw
 
@@ -51,15 +52,18 @@ def rates(wires, bits, scale: int) -> dict[str, int]:
     trace 3), for the outputs 2**12 of 28 bits (error 11, trace 1)."""
     frac = bits[wires[2].index].frac if wires[2] is not None else 7
     made = {}
-    for k, (name, c) in enumerate(zip(MATRICES, wires, strict=True)):
+    for name, c in zip(MATRICES, wires, strict=True):
         if c is None:
             continue
-        rate = int(c.settings.get("params", {}).get("rate", RATE))
-        made |= rate_registers(name, rate, scale, frac) if k < 2 else rate_registers(name, rate)
+        rate = c.settings.get("params", {}).get("rate", RATE)
+        if isinstance(rate, bool) or rate not in range(64):
+            raise LimitError(f"rate {rate!r} needs a shift", where=c.name, remedy="an integer of 0 to 63")
+        rate = int(rate)
+        made |= rate_registers(name, rate, scale, frac)
     return made
 
 
-def rate_registers(name: str, rate: int, scale: int = 0, frac: int = 0) -> dict[str, int]:
+def rate_registers(name: str, rate: int, scale: int, frac: int) -> dict[str, int]:
     """LR_P_<name> and LR_R_<name> of a rate shift. Raises LimitError beyond 31."""
     shift = (28 - 12 if name == "WOUT" else 32 - scale - frac - 6) - rate
     if abs(shift) > 31:

@@ -17,6 +17,7 @@ SECTIONS = (
     ("NeuroBench metrics", "summary/neurobench"),
     ("Plasticity per learned sample", "summary/plasticity"),
     ("Layers", "summary/layers"),
+    ("Event-driven core", "summary/core"),
     ("Memory on the chip", "summary/memory"),
     ("Writes", "summary/writes"),
     ("Weights at their limits", "summary/weights"),

@@ -105,6 +105,7 @@ def _generated() -> Iterator[tuple[str, str]]:
         yield f"{name}/index.md", _shelf(kind)
     yield from ((f"rules/{program.name}.md", rule_page(program, chips)) for program in programs)
     yield from ((f"chips/{chip.name}.md", markdown_page(chip)) for chip in chips)
+    yield "wide.css", ".md-grid { max-width: 90rem; }\n"  # room for listings and tables
     yield "registers.md", registers_page(chips, programs)
     yield "schemas/chip.json", json.dumps(chip_json_schema(), indent=2)
     for name in entries("experiment"):
@@ -118,6 +119,7 @@ def _generated() -> Iterator[tuple[str, str]]:
 def _shelf(kind: str) -> str:
     """The README of a shipped folder; its first column leads to the pages."""
     text = (shipped(kind) / "README.md").read_text(encoding="utf-8")
+    text = text.replace("](../docs/", "](../")
     suffix = {"chip": ".toml"}.get(kind, "")
     for name in entries(kind):
         text = text.replace(f"\n| `{name}{suffix}`", f"\n| [`{name}{suffix}`]({name}.md)")

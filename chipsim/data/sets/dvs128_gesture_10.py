@@ -8,7 +8,6 @@ file: x, y, p, t of all events, offset[11], label[10].
 from __future__ import annotations
 
 import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +17,7 @@ from chipsim.data.expected import DataSet, Expected
 from chipsim.data.folder import regular_file
 from chipsim.data.recordings import Recordings
 from chipsim.errors import DataError
+from chipsim.npz import UNREADABLE, array_in
 
 SENSOR = (128, 128, 2)
 CLASSES = 11  # those of DVS-Gesture; "other gestures" has no recording here
@@ -35,8 +35,6 @@ SET = DataSet(
     "test/test_files/binarySpikeTestFiles/1..10.bs2 of github.com/bamsumit/slayerPytorch (CC BY 4.0)",
     {"all": 10},
 )
-# what a damaged, encrypted or foreign archive raises; NotImplementedError is a RuntimeError
-UNREADABLE = (ValueError, EOFError, OSError, RuntimeError, zipfile.BadZipFile, zlib.error)
 _MOST_BYTES = 1 << 28  # of one unpacked column
 
 
@@ -65,13 +63,16 @@ def _columns(path: Path) -> dict[str, np.ndarray]:
     names = ("x", "y", "p", "t", "offset", "label")
     try:
         with zipfile.ZipFile(path) as archive:
-            sizes = {info.filename: info.file_size for info in archive.infolist()}
-        for name in names:
-            if sizes.get(f"{name}.npy", 0) > _MOST_BYTES:
-                raise DataError(f"{name} unpacks to more than {_MOST_BYTES} bytes", where=str(path))
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: checks.integers(f"{path}: {name}", archive[name]) for name in names}
-    except KeyError as error:
-        raise DataError(f"holds no array {error}", where=str(path)) from None
-    except UNREADABLE as error:
+            members = {info.filename: info for info in archive.infolist()}
+            return {name: _column(archive, members.get(f"{name}.npy"), name, path) for name in names}
+    except (ValueError, *UNREADABLE) as error:
         raise DataError(f"no readable .npz file of numbers: {error}", where=str(path)) from None
+
+
+def _column(archive: zipfile.ZipFile, info: zipfile.ZipInfo | None, name: str, path: Path) -> np.ndarray:
+    if info is None:
+        raise DataError(f"holds no array '{name}'", where=str(path))
+    if info.file_size > _MOST_BYTES:
+        raise DataError(f"{name} unpacks to more than {_MOST_BYTES} bytes", where=str(path))
+    with archive.open(info) as member:
+        return checks.integers(f"{path}: {name}", array_in(member.read(_MOST_BYTES + 1)))

@@ -19,6 +19,7 @@ from chipsim.data.folder import inside, numbered_files, regular_file
 from chipsim.data.recordings import RecordingParts, Recordings
 from chipsim.data.tonic_door import local
 from chipsim.errors import DataError
+from chipsim.npz import mapped
 
 SENSOR = (128, 128, 2)
 CLASSES = 11
@@ -77,13 +78,14 @@ class Reader:
 def _as_stored(path: Path) -> np.ndarray:
     """The file's columns, checked before tonic narrows x and y to 16 bits and p to one."""
     try:
-        table = np.load(path, mmap_mode="r", allow_pickle=False)
-    except Exception as error:  # numpy's header parser raises what it meets
+        table = mapped(path)
+    except (ValueError, OSError) as error:
         reason = " ".join(str(error).split())
         raise DataError(f"no readable .npy file of numbers: {reason}", where=str(path)) from None
-    if not isinstance(table, np.ndarray) or table.ndim != 2 or table.shape[1:] != (4,):
-        shape = getattr(table, "shape", "of several arrays")
-        raise DataError(f"an array {shape}, not [n, 4] with columns {', '.join(_COLUMNS)}", where=str(path))
+    if table.ndim != 2 or table.shape[1:] != (4,):
+        raise DataError(
+            f"an array {table.shape}, not [n, 4] with columns {', '.join(_COLUMNS)}", where=str(path)
+        )
     if table.dtype.kind not in "iuf":
         raise DataError(f"an array of {table.dtype}, not of numbers", where=str(path))
     raw = np.empty(len(table), [(name, np.int64) for name in _COLUMNS])
