@@ -25,7 +25,7 @@ VALUES = json.loads(RESULT.read_text(encoding="utf-8"))["values"]
 LIMIT = 0.005
 TABLED = list(dict.fromkeys(x["rule"] for x in VALUES))
 # 8 bits further than LIMIT from the ideal twin: a miss, not another bar; why stands beside the table
-MISSED = {"dalton": "0.58 points below its twin", "decolle_paper": "0.503 points below its twin"}
+MISSED = {"dalton": "0.61 points above its twin, standard error 0.40"}
 
 
 def _means(rule: str) -> dict[str, float]:
