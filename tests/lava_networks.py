@@ -1,6 +1,6 @@
 """Networks of every kind of process on Lava's full runtime.
 
-    python tests/lava_networks.py [NAME ...] [--steps N]
+    python tests/lava_networks.py [NAME ...] [--steps N] [--seconds S]
 
 Each is exported from chipsim, run in Lava process by process, and compared in every step. Needs an
 interpreter with lava-nc (see chipsim/lava/verify.py). NUMBA_DISABLE_JIT=1 saves compiling for so little.
@@ -98,7 +98,7 @@ def broadcast(net: Network) -> None:
 NETWORKS = {x.__name__: x for x in (pair, tagged, decolle, reward, transport, broadcast)}
 
 
-def compared(name: str, steps: int, folder: Path, python: str) -> Verdict:
+def compared(name: str, steps: int, folder: Path, python: str, seconds: float) -> Verdict:
     """Export one network with `steps` steps of noise, and Lava's verdict on it."""
     graded = name == "tagged"
     net, rng = Network(), np.random.default_rng(5)
@@ -112,7 +112,7 @@ def compared(name: str, steps: int, folder: Path, python: str) -> Verdict:
         given = {"rewards": rng.choice([-1.0, 0.0, 0.0, 1.0], steps)}
     events = Events.from_dense(dense.astype(np.int16), graded=graded)
     export_lava(sim, events, folder, title=name, **given)
-    return verify(folder, 280, python)
+    return verify(folder, seconds, python)
 
 
 def main() -> None:
@@ -120,10 +120,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", default=list(NETWORKS))
     parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--seconds", type=float, default=900.0, help="time limit of each run in Lava")
     given, python, good = parser.parse_args(), lava_python(), True
     for name in given.names or NETWORKS:
         with tempfile.TemporaryDirectory() as temporary:
-            verdict = compared(name, given.steps, Path(temporary, "export"), python)
+            verdict = compared(name, given.steps, Path(temporary, "export"), python, given.seconds)
         print(f"{name}: {verdict.result}, {verdict.text}", flush=True)
         print(verdict.stderr[-1500:] * (not verdict.equal), end="", flush=True)
         good = good and verdict.equal

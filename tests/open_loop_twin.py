@@ -31,13 +31,13 @@ def case(rule: str, seed: int):
     net.source("in", 6)
     net.lif("h", 5, tau_v_ms=8, threshold=0.4)
     net.connect("in", "h", rule=rule, spread=0.9)
-    if rule == "r_stdp":
+    if rule.startswith("r_stdp"):
         net.reward("h")
     else:
         net.readout("h", 3)
     rng = np.random.default_rng(seed)
     events = Events.from_dense((rng.random((1, STEPS, 6)) < 0.3).astype(np.int8))
-    rewards = rng.integers(-32, 32, (1, STEPS)) if rule == "r_stdp" else None
+    rewards = rng.integers(-32, 32, (1, STEPS)) if rule.startswith("r_stdp") else None
     return plan(net, load_chip("ideal"), load_rule, seed=seed), events, rewards
 
 

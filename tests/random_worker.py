@@ -114,12 +114,14 @@ def shipped_case(rule: str, chip: str, sparse: bool) -> Case:
         params = {} if rule == "tp_labels" else {"rate": 1}
         net.connect(pre, post, rule=rule, settings={"params": params}, **options)
     for layer in ("hidden", "top"):
-        (net.reward if rule == "r_stdp" else _readout(net))(layer)
-    alone = rule == "r_stdp" or machine.engine == "sum_of_products"  # a tag decays by `=`; one sample
+        (net.reward if rule.startswith("r_stdp") else _readout(net))(layer)
+    alone = (
+        rule.startswith("r_stdp") or machine.engine == "sum_of_products"
+    )  # a tag decays by `=`; one sample
     contexts = 1 if alone else 2
     samples, steps = 2 * contexts, 25
     events = Events.from_dense((rng.random((samples, steps, 6)) < 0.4).astype(np.int8))
-    rewards = rng.integers(-128, 128, (samples, steps)) if rule == "r_stdp" else None
+    rewards = rng.integers(-128, 128, (samples, steps)) if rule.startswith("r_stdp") else None
     order = tuple(rng.permutation(samples).tolist())
     calls = (Call("present", samples=order), Call("present", False, samples=order))
     text = find("rule", rule).read_text(encoding="utf-8")

@@ -173,4 +173,8 @@ def test_commands(chipsim):
     told = chipsim("rule", "from-lava", "--dw", "2^-2*x1*y0", "--tau", "x1=20", "--impulse", "x1=16")
     assert told.status == 0 and "    w += 1 * 2^-2 * y0 * x1\n" in told.out
     assert chipsim("rule", "from-lava", "--dw", "x1").status == 2
+    told = chipsim("lava", "verify", "nothing")
+    assert told.status == 2 and "no Lava export" in told.err
+    told = chipsim("export", "lava", "nothing", "there")
+    assert told.status == 2 and "no run folder" in told.err
     assert chipsim("rule", "from-lava", "--dw", "x0", "--tau", "x1=-3").status == 2

@@ -138,7 +138,8 @@ def _remarks(made: Description) -> list[str]:
     remarks = ["weights of mixed sign start even: Lava cuts the lowest bit when it loads them"]
     for c in made.connections:
         if c.get("y"):
-            remarks.append(f"{c['name']}: y1..y{c['y']} may be negative: Lava's CPU model only")
+            names = ", ".join(f"y{k}" for k in range(1, c["y"] + 1))
+            remarks.append(f"{c['name']}: {names} may be negative: Lava's CPU model only")
     return remarks
 
 

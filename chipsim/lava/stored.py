@@ -19,6 +19,7 @@ from chipsim.progress import Progress
 from chipsim.run_folder import load_run
 from chipsim.settings import restore_settings
 from chipsim.simulator import Simulator
+from chipsim.stored_run import stored
 
 CHIP = "loihi2_lava"
 
@@ -41,8 +42,9 @@ def export_run(
     Returns the manifest. Raises SettingError for experiments without a stored network of this kind.
     """
     start = load_run(run)
-    stored = start.manifest
-    loaded = load_experiment(stored["experiment_path"] or stored["experiment"])
+    said = stored(start)
+    names = said.names()
+    loaded = load_experiment(names["experiment"])
     made: list[dict[str, Any]] = []
 
     def write(sim: Simulator, parts: Any) -> dict[str, Any]:
@@ -50,12 +52,12 @@ def export_run(
         dense = few.to_dense().reshape(1, -1, few.n_axons)
         labels = np.repeat(np.asarray(parts.train.labels[: few.samples]), few.n_steps)
         events = Events.from_dense(dense, graded=few.graded)
-        title = f"{stored['experiment']}, rule {stored['rule']}, seed {stored['seed']}"
+        title = f"{loaded.name}, rule {names['rule']}, seed {said.seed}"
         made.append(export_lava(continuous(sim, few.n_steps), events, folder, labels, title=title))
         return {}
 
     if loaded.evaluate is not None:
-        loaded.evaluate(_context(start, loaded, data, progress, write))
+        loaded.evaluate(_context(start, said, loaded, data, progress, write))
     if not made:
         raise SettingError(
             f"experiment '{loaded.name}' has no stored network that can be exported",
@@ -65,23 +67,23 @@ def export_run(
     return made[0]
 
 
-def _context(start: Any, loaded: Any, data: Path | None, progress: Progress, write: Any) -> Context:
-    stored = start.manifest
-    rule = stored["rule_path"] or stored["rule"]
-    chip = stored["chip_path"] if stored["chip"] == CHIP and stored["chip_path"] else CHIP
+def _context(
+    start: Any, said: Any, loaded: Any, data: Path | None, progress: Progress, write: Any
+) -> Context:
+    rule = said.names()["rule"]
     return Context(
-        settings=restore_settings(loaded.settings, stored["settings"]),
-        chip=chip,
-        chip_path=find("chip", chip),
+        settings=restore_settings(loaded.settings, said.settings),
+        chip=CHIP,
+        chip_path=find("chip", CHIP),
         rule=rule,
         rule_path=find("rule", rule) if rule else None,
-        seed=stored["seed"],
+        seed=said.seed,
         data=data,
         out=None,
         progress=progress,
         start=start,
         engine=None,
-        fit=stored.get("fit", "refuse"),
-        noise=stored.get("noise"),
+        fit=said.fit,
+        noise=said.noise,
         instead=write,
     )
