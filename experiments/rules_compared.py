@@ -6,10 +6,10 @@ mixed: `chip` forms (what was changed against the paper is in the row's label) a
 Compared: each rule at 8, 6, 5 and 4 bits with its float twin of the same equations, over the same seeds
 and the same number of samples; the paired difference of 8 bits and twin; operations per learned sample
 and per inference, the error pathway apart; memory by purpose.
-Expected: chip forms at 8 bits 0.96 to 0.98, within half a point of their twins; 6 bits half a point less;
-4 bits one to three points less.
+Expected (3 seeds): chip forms at 8 bits 0.968 to 0.980, within 0.2 points of their twins; 6 bits 0 to 0.4
+points less, 5 bits 0.5 to 1.4, 4 bits 1.7 to 3.9.
 Seeds: `seeds` of them, from --seed on; settings of each rule were chosen on validation (mnist.toml).
-Run time: about 1 min a cell and core, 2 h for everything; `--set reuse=FOLDER/cells` goes on with one
+Run time: about 1 min a cell and core, bell and tp_chip 2 to 5; 2 h for everything; `--set reuse=FOLDER/cells` goes on with one
 that was interrupted. Scaled down: at most 5 epochs, one static image set as spikes, small dense layers.
 """
 
