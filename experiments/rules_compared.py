@@ -9,8 +9,9 @@ and per inference, the error pathway apart; memory by purpose.
 Expected (3 seeds): chip forms at 8 bits 0.968 to 0.980, within 0.2 points of their twins; 6 bits 0 to 0.4
 points less, 5 bits 0.5 to 1.4, 4 bits 1.7 to 3.9.
 Seeds: `seeds` of them, from --seed on; settings of each rule were chosen on validation (mnist.toml).
-Run time: about 1 min a cell and core, bell and tp_chip 2 to 5; 2 h for everything; `--set
-reuse=FOLDER/cells` goes on with one that was interrupted. Scaled down: at most 5 epochs, one static image set as spikes, small dense layers.
+Run time: about 1 min a cell and core, bell and tp_chip 2 to 5; 2 h for everything. An interrupted table
+goes on with `--set reuse=FOLDER/cells`. Scaled down: at most 5 epochs, one static image set as spikes,
+small dense layers.
 """
 
 from pydantic import Field
