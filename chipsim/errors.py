@@ -44,7 +44,7 @@ def printable(text: str) -> str:
         for line in lines
     )
     return "".join(
-        c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in "\n".join(shown)
+        c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in "\n".join(shown)
     )
 
 

@@ -92,7 +92,7 @@ def test_damaged_and_pickled_files_are_refused(tmp_path):
         with pytest.raises(DataError, match=r"braille_taxels\.npz: .*(zip archive|cannot be read)"):
             braille.load_braille(tmp_path)
     write(tmp_path, letter=arrays()["letter"].astype(object))
-    with pytest.raises(DataError, match=r"array 'letter' cannot be read: .*allow_pickle=False"):
+    with pytest.raises(DataError, match=r"array 'letter' cannot be read: it holds objects"):
         braille.load_braille(tmp_path)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:  # 100 MB of zeros in 100 kB
         archive.writestr("taxel.npy", bytes(100 << 20))

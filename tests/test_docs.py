@@ -248,4 +248,4 @@ def test_the_shell_completes_names(chipsim, monkeypatch):
     assert chipsim().out.split() == ["digits"]
     monkeypatch.setenv("COMP_WORDS", "chipsim rule show decolle --chip lo")
     monkeypatch.setenv("COMP_CWORD", "5")
-    assert chipsim().out.split() == ["loihi1", "loihi2"]
+    assert chipsim().out.split() == ["loihi1", "loihi2", "loihi2_lava"]

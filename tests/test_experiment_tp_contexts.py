@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from chipsim.checkpoint import off
 from chipsim.experiment import load_experiment
 from chipsim.stacks import Choice
 from chipsim.studies import calibrated, learned, seed_parts
@@ -32,7 +33,9 @@ def quiet(settings) -> SimpleNamespace:
     silent = SimpleNamespace(
         note=lambda **x: None, metric=lambda **x: None, phase=lambda *x: None, tick=lambda *a, **x: None
     )
-    return SimpleNamespace(settings=settings, data=None, seed=1, out=silent, progress=silent)
+    return SimpleNamespace(
+        settings=settings, data=None, seed=1, out=silent, progress=silent, checkpoints=off()
+    )
 
 
 def test_both_forms_beat_hidden_layers_that_are_held(chipsim):

@@ -37,7 +37,7 @@ def test_inside_the_package_comes_before_beside_it(tmp_path, monkeypatch):
 def test_misspelt_name_gets_the_nearest_and_the_list(here):
     text = refused("chip", "loihi3")
     assert "no chip named 'loihi3' (did you mean 'loihi2'?)" in text
-    assert "known: ideal, loihi1, loihi2" in text and "CHIPSIM_PATH" in text
+    assert "known: brainscales2, ideal, loihi1, loihi2" in text and "CHIPSIM_PATH" in text
 
 
 @pytest.mark.parametrize("place", [".", "hw_models"])
