@@ -239,7 +239,7 @@ def test_whatever_is_wrong_is_told_with_its_place(tmp_path):
     assert verdict.result == "damaged" and "in->a" in verdict.text and "neuron 3, axon 5" in verdict.text
     verdict = verify(broken("other", "- 2 * HALF, ", "- 2 * HALF + 0, ").parent / "other", 60, PYTHON)
     assert verdict.result == "equal"
-    verdict = verify(broken("wrong", '> c["thr"])', '>= c["thr"] - 64)'), 60, PYTHON)
+    verdict = verify(broken("wrong", '> c["thr"])', '>= c["thr"] // 4)'), 60, PYTHON)
     assert verdict.result == "different" and "of layer" in verdict.text and "neuron" in verdict.text
     crash = "        if step == 9:\n            raise RuntimeError('here')\n        x.after_signal(step,"
     verdict = verify(broken("crash", "        x.after_signal(step,", crash), 60, PYTHON)
