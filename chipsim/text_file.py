@@ -19,7 +19,8 @@ else:
 
 MOST_TEXT = 1 << 20  # bytes of a file that somebody typed
 DEEPEST = 64  # levels of tables and lists
-_LONG_KEY = re.compile(rf"(?:[\w\"'-]+[ \t]*\.[ \t]*){{{DEEPEST}}}")
+# from the start of a word only: a word of a megabyte would else be tried from each of its characters
+_LONG_KEY = re.compile(rf"(?<![\w\"'-])(?:[\w\"'-]+[ \t]*\.[ \t]*){{{DEEPEST}}}")
 
 
 def read_text(path: Path, most: int = MOST_TEXT) -> str:
