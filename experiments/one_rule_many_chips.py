@@ -5,7 +5,7 @@ Compared: for each pair the verdict with its reason; whether the network fits th
 operations and energy of a learned sample and of an inference, memory. Energy is what the chip's profile
 prices: "unpriced" where nothing is published, "at least" where a part of what happened has no price.
 A rule with a third factor learns digits (64-64 and its circuit), STDP a winner-takes-all layer
-without labels, r_stdp the cue task; `size` in one_rule_many_chips.toml makes each short. Each is a
+without labels, r_stdp the cue task; `SIZES` makes each short. Each is a
 `chipsim run` of its own.
 A rule that only works inside another rule's network (`part_of`) names that row. A pair whose verdict allows
 it and that did not run says why: no number stands for what was not run. Refused pairs show how the same
@@ -40,7 +40,25 @@ from chipsim.tables import markdown, spread, store
 
 RULES = ()
 CHIPS = ("ideal",)
-APART = ("size", "none")  # tables of the settings file that are no rules
+SIZES = {  # what makes the runs of each experiment short
+    "digits": {
+        "hidden": [64],
+        "epochs": 12,
+        "rate_steps": [0, 0, 0, 0, 0, 0, 1, 1, 1, 2, 2, 2],
+        "steps": 16,
+        "twin": False,
+        "controls": False,
+    },
+    "stdp_digits": {"epochs": 2, "rates": [0, 1], "twin": False},
+    "r_stdp_cue": {"replicas": 1, "blocks": 4},
+}
+PLAIN = {  # what digits needs to be mapped on a chip without learning
+    "loihi1": {"reset": "hard"},
+    "brainscales2": {"reset": "hard", "weight.bits": 6},
+    "morphic": {"reset": "hard", "weight.bits": 1},
+    "odin": {"reset": "hard", "tau_u_ms": "none", "weight.bits": 4},
+    "truenorth": {"weight.bits": 4},
+}
 NOT_SETTINGS = ("experiment", "part_of", "label", "why")
 LEFT_OUT = "learning was left out"
 SHORT = 160  # characters of a reason in the table; all of it is in the JSON
@@ -73,12 +91,8 @@ def run(context):
     found = {key: done[cell] for key, cell in cells.items()}
     maps = _maps(context, loaded, {p for p in pairs if (*p, 0) not in found})
     rows = [_row(said[p], [found[x] for x in found if x[:2] == p], maps.get(p)) for p in pairs]
-    for row in rows:
-        row |= (
-            {"not run": row["not run"].replace(str(loaded[row["chip"]].path), row["chip"])}
-            if "not run" in row
-            else {}
-        )
+    for row in (x for x in rows if "not run" in x):
+        row["not run"] = row["not run"].replace(str(loaded[row["chip"]].path), row["chip"])
     table = matrix(rows, rules, chips)
     text = store(context.out.path, "one_rule_many_chips", rows, _values(said, found, maps))
     (context.out.path / "matrix.md").write_text(markdown(table), encoding="utf-8")
@@ -102,7 +116,7 @@ def _chosen(names, kind):
 
 def own(rule, chip):
     """What the settings file says of a rule on a chip; {} for one that it does not know."""
-    known = {} if rule in APART else forms(Path(__file__)).get(rule, {})
+    known = forms(Path(__file__)).get(rule, {})
     return known.get(chip) or next(iter(known.values()), {})
 
 
@@ -121,7 +135,7 @@ def assignments(settings):
 def _cell(context, rule, chip, k):
     made = own(rule, chip)
     name, s = made["experiment"], context.settings
-    keys = forms(Path(__file__))["size"][name] | made
+    keys = SIZES[name] | made
     more = s.sets if name == "digits" else ()
     changed = {text.partition("=")[0] for text in more}
     sets = [x for x in assignments(keys) if x.partition("=")[0] not in changed]
@@ -144,10 +158,9 @@ def _maps(context, loaded, pairs):
 
 
 def _map(context, name, rule, chip):
-    tables = forms(Path(__file__))
-    keys = dict(tables["size"][name])
+    keys = dict(SIZES[name])
     if name == "digits":
-        keys |= tables["none"].get(chip.name, {})
+        keys |= PLAIN.get(chip.name, {})
         rule = "decolle"  # one hidden layer under any rule
     experiment = load_experiment(name)
     options = {

@@ -70,12 +70,12 @@ def need(*modules: str) -> None:
 def rule(made: Path) -> Target:
     """Read, check, bind on two chips, list, step through a synapse."""
     from chipsim.chip import load_chip
-    from chipsim.cli.rule import Fit, _default_use
     from chipsim.errors import ChipsimError
     from chipsim.microcode.bind import bind
     from chipsim.microcode.listing import listing
     from chipsim.microcode.step import step_text
     from chipsim.microcode.syntax import load_rule
+    from chipsim.microcode.verdict import default_use
 
     chips = [load_chip(name) for name in ("ideal", "loihi2")]
     bad = [{"x.rule": path.read_bytes()} for path in sorted((HERE / "bad").glob("*.rule"))]
@@ -85,7 +85,7 @@ def rule(made: Path) -> Target:
         refused = None
         for chip in chips:
             try:
-                use = _default_use(chip, None, Fit.refuse, False)
+                use = default_use(chip, sample_steps=0)
                 bound = bind(program, chip, use)
                 listing(bound, use)
                 if chip is chips[0]:

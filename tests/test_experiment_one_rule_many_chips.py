@@ -30,17 +30,17 @@ def table():
 
 
 def test_every_rule_has_a_row_in_the_settings_file():
-    known = {name for name in table() if name not in ("size", "none")}
+    known = set(table())
     assert known == set(entries("rule"))
     for rule, made in table().items():
-        for form in made.values() if rule in known else ():
+        for form in made.values():
             assert len({"experiment", "part_of", "why"} & set(form)) == 1, rule
             assert form.get("part_of", rule) in known
 
 
 def test_its_experiments_take_the_rules_and_settings():
     """Every run of the table would start: the rule fits there, and every key is one of its settings."""
-    own, assignments, size = parts()["own"], parts()["assignments"], table()["size"]
+    own, assignments, size = parts()["own"], parts()["assignments"], parts()["SIZES"]
     for rule in entries("rule"):
         for form in table()[rule].values():
             if "experiment" in form:
@@ -50,7 +50,7 @@ def test_its_experiments_take_the_rules_and_settings():
                 assert made.twin is False if hasattr(made, "twin") else True
     assert own("eprop_reckon", "reckon")["output_rule"] == "eprop_reckon"
     assert "output_rule" not in own("eprop_reckon", "ideal")
-    assert own("size", "ideal") == {}
+    assert own("no_such_rule", "ideal") == {}
 
 
 def test_settings_as_texts():

@@ -152,6 +152,21 @@ def test_the_package_gives_what_a_notebook_needs():
     ]
 
 
+def test_the_table_of_compared_rules_is_the_stored_one():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    block = re.search(r"<!-- rules_compared -->\n(.*)<!-- /rules_compared -->", text, re.DOTALL)[1]
+    shown = [line.strip("| ").split(" | ") for line in block.splitlines() if line.startswith("| `")]
+    stored = ROOT / "docs" / "results" / "rules_compared_chip" / "rules_compared_chip.json"
+    rows = json.loads(stored.read_text(encoding="utf-8"))["rows"]
+    widths = ("8 bits", "twin", "6 bits", "5 bits", "4 bits")
+    purposes = ("inference", "learning", "error")
+    assert shown == [
+        [f"`{x['rule']}`", x["form"].partition(": ")[2], *(x[key] for key in widths)]
+        + [", ".join(f"{x[f'learned: {purpose}']:,}" for purpose in purposes)]
+        for x in rows
+    ]
+
+
 def test_the_table_of_rules_and_chips_is_the_stored_one():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     shown = re.search(r"<!-- one_rule_many_chips -->\n(.*)<!-- /one_rule_many_chips -->", text, re.DOTALL)

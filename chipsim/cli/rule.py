@@ -12,7 +12,6 @@ from chipsim.cli.page import give
 from chipsim.cli.run import ENGINES, Engine, Fit, FitOption, Strict, check_choice
 
 if TYPE_CHECKING:
-    from chipsim.chip import Chip
     from chipsim.microcode.bind import Use
     from chipsim.microcode.program import BoundProgram
 
@@ -120,29 +119,8 @@ def _bound(name: str, chip_name: str, engine: str | None, fit: Fit, strict: bool
     from chipsim.chip import load_chip
     from chipsim.microcode.bind import bind
     from chipsim.microcode.syntax import load_rule
+    from chipsim.microcode.verdict import default_use
 
     program, chip = load_rule(name), load_chip(chip_name)
-    use = _default_use(chip, engine, fit, strict)
+    use = default_use(chip, engine=engine, fit=fit.value, strict=strict, sample_steps=0)
     return bind(program, chip, use), use
-
-
-def _default_use(chip: Chip, engine: str | None, fit: Fit, strict: bool) -> Use:
-    """A connection as an experiment without wishes would make it: weights span -1..1."""
-    from chipsim.fixed import Format
-    from chipsim.microcode.bind import Use
-
-    bits = chip.weight.default_bits
-    weight = Format(chip.weight.signed, bits, bits - 1)
-    membrane = Format(True, chip.neuron.v_bits, 7 + chip.neuron.guard_bits)
-    if chip.crossbar is not None:  # a membrane without sign adds weights as they are
-        membrane = Format(False, chip.crossbar.membrane_bits, bits - 1)
-    return Use(
-        weight=weight,
-        w_lo=weight.lo,
-        w_hi=weight.hi,
-        v=membrane,
-        spike=Format(False, 1, 0),
-        engine=engine,
-        fit=fit.value,
-        strict=strict,
-    )

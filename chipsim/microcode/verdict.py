@@ -27,10 +27,12 @@ class Verdict:
 
 
 def default_use(chip: Any, **options: Any) -> Use:
-    """A connection as an experiment without wishes would make it: weights span -1..1."""
+    """A connection as an experiment without wishes would make it: weights span -1..1, without sign 0..1."""
     bits = chip.weight.default_bits
     weight = Format(chip.weight.signed, bits, bits - chip.weight.signed)
     membrane = Format(True, chip.neuron.v_bits, 7 + chip.neuron.guard_bits)
+    if chip.crossbar is not None:  # a membrane without sign adds weights as they are
+        membrane = Format(False, chip.crossbar.membrane_bits, weight.frac)
     return Use(
         weight=weight,
         w_lo=weight.lo,

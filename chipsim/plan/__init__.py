@@ -115,6 +115,23 @@ def plan(
     )
     if chip.step.mode == "event":
         return _event_plan(network, chip, rules, update, seed, {**use, "weight_bits": weight_bits})
+    made = dict(seed=seed, weight_bits=weight_bits, noise=noise, limits=limits)
+    return _layered_plan(network, chip, rules, update, use, **made)
+
+
+def _layered_plan(
+    network: Network,
+    chip: object,
+    rules: object,
+    update: Update,
+    use: dict,
+    *,
+    seed: int,
+    weight_bits: int | None,
+    noise: str | None,
+    limits: bool,
+) -> Plan:
+    """The plan of a chip that runs layers step by step."""
     order = _order(network, chip)
     bits = weight_formats(network, chip, weight_bits)
     layers = fold_layers(network, chip, bits)
@@ -125,7 +142,7 @@ def plan(
             fold_connection(network, chip, c, bits[c.index], layers[c.post], rules, update, noise, use, notes)
         )
     connections = [seeded(c, seed) for c in connections]
-    circuits = fold_circuits(network.circuits, connections, layers, update, contexts)
+    circuits = fold_circuits(network.circuits, connections, layers, update, use["contexts"])
     notes += circuit_notes(network.circuits, connections, layers)
     layers = finish_layers(network, layers, connections, circuits)
     check_circuits(layers, connections, circuits, order)
@@ -136,7 +153,7 @@ def plan(
     return Plan(
         chip=chip.name,
         fidelity=chip.fidelity,
-        engine=engine or chip.engine,
+        engine=use["engine"] or chip.engine,
         layers=tuple(layers),
         connections=tuple(connections),
         circuits=circuits,
@@ -146,8 +163,8 @@ def plan(
         update=update,
         seed=seed,
         dt_ms=network.dt_ms,
-        contexts=contexts,
-        strict=strict,
+        contexts=use["contexts"],
+        strict=use["strict"],
         notes=tuple(notes),
         network=network,
         replay=replay,
