@@ -23,6 +23,7 @@ from chipsim.compile.conv_driver import conv_arrays
 from chipsim.compile.driver import HEADER, SCRATCH, Driver, advance_source
 from chipsim.compile.epoch_driver import epoch_scratch
 from chipsim.compile.fire import fire_function
+from chipsim.compile.picks import pick_scratch
 from chipsim.compile.product_nest import product_function, product_scratch
 from chipsim.compile.sections import Functions, parts, section_function
 from chipsim.compile.third import circuit_scratch
@@ -132,7 +133,7 @@ def make_scratch(plan: Plan, twin: bool = False) -> dict[str, np.ndarray]:
             out[f"x_c{c.index}_{name}"] = np.zeros(size, dtype)
         for name, array in product_scratch(c, _synapses(plan, c.index)).items():
             out[f"x_c{c.index}_{name}"] = array
-        for name, array in epoch_scratch(c).items():
+        for name, array in {**epoch_scratch(c), **pick_scratch(c)}.items():
             out[f"x_c{c.index}_{name}"] = array
         out[f"x_c{c.index}_size"] = np.array([c.index, c.n_pre, c.n_post], np.int64)
         out[f"x_c{c.index}_hit"] = np.zeros(b, np.int32)

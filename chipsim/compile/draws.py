@@ -17,6 +17,8 @@ class Draws:
         """Text of an element's uint32 (after `words` has prepared the vectors)."""
         if not self.needs_word:
             return "0"
+        if self.picked:
+            return self.picked
         noise, owner = self.site.connection.noise, self.line.target.owner
         self.site.array("even")
         if owner == "syn":

@@ -8,6 +8,7 @@ generated, so the generated file reads like the list of phases in definition 1.
 from __future__ import annotations
 
 from chipsim.compile import conv_driver, epoch_driver
+from chipsim.compile.picks import SCRATCH as PICK_SCRATCH
 from chipsim.compile.product_nest import SCRATCH as PRODUCT_SCRATCH
 from chipsim.compile.replay import errors_to_store, load_rewards, remember
 from chipsim.compile.sections import COMMON, Function
@@ -29,7 +30,7 @@ from chipsim.compile.epoch_kernels import *  # noqa: F403
 from chipsim.compile.kernels import *  # noqa: F403
 from chipsim.compile.kernels import EXP16
 from chipsim.compile.twin_kernels import *  # noqa: F403
-from chipsim.compile.lanes import f64, i32, i64, jit_entry, jit_inner, u32, u64
+from chipsim.compile.lanes import f64, i32, i64, jit_entry, jit_inner, sar32, shl32, shr32, u32, u64
 
 '''
 
@@ -79,6 +80,7 @@ class Driver:
         if (
             name in SCRATCH
             or name in PRODUCT_SCRATCH
+            or name in PICK_SCRATCH
             or name in epoch_driver.SCRATCH
             or name in conv_driver.CONV_SCRATCH
         ):

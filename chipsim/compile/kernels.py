@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from chipsim.compile.lanes import f64, i32, i64, jit, u32, u64
+from chipsim.compile.lanes import f64, i32, i64, jit, shr32, u32, u64
 
 EXP16 = np.array([math.floor(65535 * math.exp(-i / 16) + 0.5) for i in range(256)], np.int64)
 
@@ -69,7 +69,7 @@ def fill_odd(key, words):
 @jit
 def top_bits(w, n):
     """The top n bits of a word, n in 0..31."""
-    return u32(u32(w >> u32(1)) >> u32(31 - n))
+    return shr32(u32(w >> u32(1)), u32(31 - n))
 
 
 @jit

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import numba
 import numpy as np
+from numba import types
+from numba.extending import intrinsic
 
 JIT = not numba.config.DISABLE_JIT
 
@@ -37,6 +39,40 @@ else:
     def u64(x):
         """uint64 with wrap-around."""
         return int(x) & 0xFFFFFFFFFFFFFFFF
+
+
+def _shift(operation: str, lane: types.Integer):
+    """A shift by 0 to 31 that stays in a 32-bit lane: numba's own has 64-bit lanes if the number varies."""
+
+    def shift(context, x, n):
+        def lower(target, builder, signature, values):
+            return getattr(builder, operation)(*values)
+
+        return lane(lane, lane), lower
+
+    return intrinsic(shift)
+
+
+if JIT:
+    sar32 = _shift("ashr", types.int32)
+    shl32 = _shift("shl", types.int32)
+    shr32 = _shift("lshr", types.uint32)
+else:
+
+    def sar32(x, n):
+        """int32 >> n."""
+        assert 0 <= n < 32
+        return i32(x) >> n
+
+    def shl32(x, n):
+        """int32 << n, which must fit."""
+        assert 0 <= n < 32
+        return i32(i32(x) << n)
+
+    def shr32(x, n):
+        """uint32 >> n."""
+        assert 0 <= n < 32
+        return u32(x) >> n
 
 
 def jit(function):

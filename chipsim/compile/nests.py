@@ -83,6 +83,9 @@ class Nest(Draws):
         self.lane = "f64" if site.twin else self._lane()
         self.block_nz = ""  # text: how many E of a block are not 0, where that is known beforehand
         self.packed = False  # a dense row that counts both limits and changes in one 32-bit sum
+        self.picked = ""  # text of an element's random word in a loop over gathered elements
+        self.masked = False  # whether elements of the inner loop are masked
+        self.block = (0, 0)  # where it begins: statement, level
 
     # ------------------------------------------------------------ small parts
 
@@ -209,19 +212,28 @@ class Nest(Draws):
 
     def begin_block(self) -> None:
         """Zero the 32-bit counters of one inner loop."""
+        if not self.site.counting or self.site.twin:
+            return
+        self.masked, self.block = False, (len(self.out), self.level)
         if self.packed:
             self.site.array("kept")
             self.put("both = i32(0)")
-        elif self.site.counting and not self.site.twin:
+        else:
             self.put("over = i32(0)", "lost = i32(0)", "moved = i32(0)")
 
     def end_block(self) -> None:
         """Add an inner loop's counters to the line's."""
+        if not self.site.counting or self.site.twin:
+            return
+        if self.masked:
+            at, level = self.block
+            self.out[at:at] = ["    " * level + x for x in ("mets = i32(0)", "misses = i32(0)")]
+            self.put("done += mets", "skipped += misses")
         if self.packed:
             self.put("lost = i64(both & i32(0xFFFF))", "over = i64(both >> i32(16))")
             self.put("overs += over", f"losts += {self.block_nz} - lost")
             self.put(f"moveds += lost if over == 0 else changes({self.target}_j, kept)")
-        elif self.site.counting and not self.site.twin:
+        else:
             lost = f"{self.block_nz} - i64(lost)" if self.block_nz else "lost"
             self.put("overs += over", f"losts += {lost}", "moveds += moved")
 
@@ -319,12 +331,13 @@ class Nest(Draws):
         """Combine reach and when, count done and skipped; returns the mask's name or None."""
         if mask is None and when is None:
             return None
+        self.masked = True
         if mask and when:
             self.put(f"mk = i32(i32({mask}) & i32({when}))")
-            self.count(f"skipped += i64(i32({mask}) - mk)")
+            self.count(f"misses = i32(misses + i32(i32({mask}) - mk))")
         else:
             self.put(f"mk = i32({mask or when})")
             if when:
-                self.count("skipped += i64(i32(1) - mk)")
-        self.count("done += i64(mk)")
+                self.count("misses = i32(misses + i32(i32(1) - mk))")
+        self.count("mets = i32(mets + mk)")
         return "mk"

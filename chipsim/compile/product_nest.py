@@ -340,8 +340,7 @@ class _Nest(Fired, General):
             if self.program.traces is not None and self.lane == "i64":
                 self.put("e = wrap32(e)")
             shifted = cast(f"e >> {cast(drop)}") if drop else "e"
-            shifted = cast(f"{shifted} << {cast(f'left_{k}')}")
-            self.put("p = " + (cast(f"{shifted} >> {cast(f'right_{k}')}") if self.downwards else shifted))
+            self.put(f"p = {self._scaled(k, shifted)}")
             self.put("c = " + cast(f"min(max(p, {lo}), {hi})"), "a = " + cast("acc + c"))
             self.put("acc = " + cast(f"min(max(a, {lo}), {hi})"))
             if self.counting:
@@ -353,6 +352,15 @@ class _Nest(Fired, General):
         self.put(f"new_{v} = " + cast(f"min(max(q, {cast(register.lo)}), {cast(register.hi)})"))
         if self.counting:
             self._count(v)
+
+    def _scaled(self, k: int, text: str) -> str:
+        """The product times 2**exponent."""
+        sums = self.program.sums
+        if self.lane != "i32" or sums.exponent_max + sums.frac > 31:
+            text = self.cast(f"{text} << {self.cast(f'left_{k}')}")
+            return self.cast(f"{text} >> {self.cast(f'right_{k}')}") if self.downwards else text
+        text = f"shl32({text}, i32(left_{k}))"
+        return f"sar32({text}, i32(min(right_{k}, i64(31))))" if self.downwards else text
 
     def _rounded(self, v: int) -> str:
         cast, sums = self.cast, self.program.sums

@@ -42,7 +42,7 @@ def draw_text(drop: Drop, lane: str, word: str) -> str:
             return f"{lane}(u32({word}) >> u32({32 - n}))" if n < 32 else f"i64({word})"
         return f"i64(i64({word}) << i64({n - 32}))"
     if lane == "i32":
-        return f"i32(u32(u32({word}) >> u32(1)) >> u32(31 - nn))"
+        return f"i32(shr32(u32(u32({word}) >> u32(1)), u32(31 - nn)))"
     return f"i64(i64(i64({word}) << i64(n_up)) >> i64(n_down))"
 
 
@@ -67,24 +67,30 @@ def rounded(line: BoundLine, drop: Drop, lane: str, draw: str) -> list[str]:
     if drop.fixed and drop.hi <= 0:
         text = f"{lane}(E << {lane}({-drop.hi}))" if drop.hi else "E"
         return [f"q = {lane}(old + {text})" if grow else f"q = {text}"]
+    narrow = lane == "i32" and not drop.fixed
     n = f"{lane}({drop.hi})" if drop.fixed else f"{lane}(nn)"
+
+    def down(text: str) -> str:
+        return f"sar32({text}, {n})" if narrow else f"{lane}({text} >> {n})"
+
     if not drop.fixed and drop.lo < 0:
-        out.append(f"E = {lane}(E << {lane}(left))")
+        left = f"{lane}(left)"
+        out.append(f"E = shl32(E, {left})" if narrow and drop.lo > -32 else f"E = {lane}(E << {left})")
     one = f"{lane}(1)"
     if rounding == "stochastic":
-        out.append(f"q = {lane}({lane}(E + {draw}) >> {n})")
+        out.append(f"q = {down(f'{lane}(E + {draw})')}")
     elif rounding == "nearest":
         half = f"{lane}({1 << (drop.hi - 1)})" if drop.fixed else f"{lane}({lane}({one} << {n}) >> {one})"
-        out.append(f"q = {lane}({lane}(E + {half}) >> {n})")
+        out.append(f"q = {down(f'{lane}(E + {half})')}")
     elif rounding == "floor":
-        out.append(f"q = {lane}(E >> {n})")
+        out.append(f"q = {down('E')}")
     else:
         mask = f"{lane}({(1 << drop.hi) - 1})" if drop.fixed else f"{lane}({lane}({one} << {n}) - {one})"
         if grow:
-            out.append(f"q = {lane}(old + {lane}(E >> {n}))")
+            out.append(f"q = {lane}(old + {down('E')})")
             return [*out, f"q = {lane}(q + {lane}((q < 0) & ({lane}(E & {mask}) != 0)))"]
         sign = 31 if lane == "i32" else 63
-        out.append(f"q = {lane}({lane}(E + {lane}({lane}(E >> {lane}({sign})) & {mask})) >> {n})")
+        out.append(f"q = {down(f'{lane}(E + {lane}({lane}(E >> {lane}({sign})) & {mask}))')}")
     if grow:
         out.append(f"q = {lane}(old + q)")
     return out

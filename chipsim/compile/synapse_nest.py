@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from chipsim.compile.picks import pickable, sparse_row
+
 ROW_OWNERS = ("pre", "layer", "none")
 
 
@@ -18,7 +20,9 @@ def synapse_nest(nest) -> None:
     start = nest.level
     nest.each_context()
     if nest.line.section == "on_post":
-        _columns(nest)
+        from chipsim.compile.column_nest import columns
+
+        columns(nest)
     else:
         _rows(nest)
     nest.level = start
@@ -95,7 +99,10 @@ def _rows(nest) -> None:
         small = nest.site.connection.n_post < 1 << 15  # two counters of 16 bits
         counting = nest.site.counting and not nest.site.twin
         nest.packed = counting and small and not sparse and nest.lane == "i32"
-    _row_loop(nest, split, by_column, when_owner)
+    if sparse and when_owner != "syn" and pickable(nest, split):
+        sparse_row(nest, split, by_column)
+    else:
+        _along_row(nest, lambda: _row_loop(nest, split, by_column, when_owner))
     nest.level = top
 
 
@@ -141,9 +148,9 @@ def _post_vector(nest, factors: list, by_column: bool) -> None:
         text = f"{lane}(-{text})"
     if by_column:
         text = f"{lane}({text} * {lane}(cols[i]))"
-    nest.count("loud = i64(0)")
+    nest.count("loud = i32(0)")
     nest.put("for i in range(n_post):", f"    E = {text}", f"    {vec}[i] = E")
-    nest.count("    loud += i64(E != 0)")
+    nest.count("    loud = i32(loud + i32(E != 0))")
 
 
 def _row_factor(nest, split: tuple[list, list], skip: bool) -> None:
@@ -179,20 +186,17 @@ def _row_loop(nest, split, by_column: bool, when_owner: str | None) -> None:
     """The loop along one row, dense (slices) or sparse (indices)."""
     sparse = nest.site.connection.sparse
 
-    def body() -> None:
-        nest.begin_block()
-        if sparse:
-            nest.put("for s in range(ptr[j], ptr[j + 1]):", "    i = u32(tgt[s])")
-        else:
-            nest.put("for i in range(n_post):")
-        nest.level += 1
-        mask = _row_mask(nest, split, by_column, when_owner)
-        exact = _row_exact(nest, split, by_column) if split else None
-        nest.write(nest.view("syn", nest.target, nest.per_context), mask, exact)
-        nest.level -= 1
-        nest.end_block()
-
-    _along_row(nest, body)
+    nest.begin_block()
+    if sparse:
+        nest.put("for s in range(ptr[j], ptr[j + 1]):", "    i = u32(tgt[s])")
+    else:
+        nest.put("for i in range(n_post):")
+    nest.level += 1
+    mask = _row_mask(nest, split, by_column, when_owner)
+    exact = _row_exact(nest, split, by_column) if split else None
+    nest.write(nest.view("syn", nest.target, nest.per_context), mask, exact)
+    nest.level -= 1
+    nest.end_block()
 
 
 def _row_mask(nest, split, by_column: bool, when_owner: str | None) -> str | None:
@@ -214,75 +218,7 @@ def _sparse_skips(nest, when_owner: str | None) -> None:
     """In a sparse row a reached column whose post-owned `when` fails counts as skipped."""
     if when_owner == "post":
         reach = nest.reach_mask("post")
-        nest.count(f"skipped += i64(i32({reach or 1}) - mk)" if reach else "skipped += i64(i32(1) - mk)")
-
-
-def _columns(nest) -> None:
-    """on_post: the synapses of the fired neurons, element by element."""
-    nest.site.array("fidx")
-    if nest.needs_word:
-        _column_words(nest)
-    (_sparse_columns if nest.site.connection.sparse else _dense_columns)(nest)
-
-
-def _sparse_columns(nest) -> None:
-    """Column by column: the synapse is number ptr[pre] + rank."""
-    for x in ("ptr", "cptr", "cpre", "crank"):
-        nest.site.array(x)
-    nest.put("for k in range(nf[b]):")
-    nest.level += 1
-    nest.put("i = u32(fidx[b, k])")
-    if nest.line.when is None:
-        nest.count("done += cptr[i + 1] - cptr[i]")
-    nest.begin_block()
-    nest.put("for q_ in range(cptr[i], cptr[i + 1]):")
-    nest.level += 1
-    nest.put("j = u32(cpre[q_])", "s = ptr[j] + i64(crank[q_])")
-    if nest.needs_word and nest.site.connection.noise == "lane":
-        nest.put("odd_j = odd[j]")
-    _column_write(nest, None)
-
-
-def _dense_columns(nest) -> None:
-    """Row by row, so that memory is read in order; a row whose pre-owned product is 0 changes nothing."""
-    line = nest.line
-    nest.put("for j in range(n_pre):")
-    nest.level += 1
-    if line.when is None:
-        nest.count("done += nf[b]")
-    split = _split(nest) if line.mode != "=" and line.form == "scale" else None
-    exact = None
-    if split and not split[0]:
-        _row_factor(nest, split, skip=line.when is None)
-        exact = _row_exact(nest, split, False)
-        if line.when is None:
-            nest.block_nz = "i64(nf[b])"
-    if nest.needs_word and nest.site.connection.noise == "lane":
-        nest.put("odd_j = odd[j]")
-
-    def body() -> None:
-        nest.begin_block()
-        nest.put("for k in range(nf[b]):")
-        nest.level += 1
-        nest.put("i = u32(fidx[b, k])")
-        _column_write(nest, exact)
-
-    _along_row(nest, body)
-
-
-def _column_write(nest, exact: str | None) -> None:
-    """One synapse of a column, and the end of the innermost loop."""
-    when = nest.condition()
-    if when:
-        nest.put(f"if not {when}:")
-        nest.level += 1
-        nest.count("skipped += 1")
-        nest.put("continue")
-        nest.level -= 1
-        nest.count("done += 1")
-    nest.write(nest.view("syn", nest.target, nest.per_context), None, exact)
-    nest.level -= 1
-    nest.end_block()
+        nest.count(f"misses = i32(misses + i32(i32({reach or 1}) - mk))")
 
 
 def _along_row(nest, body) -> None:
@@ -295,20 +231,6 @@ def _along_row(nest, body) -> None:
         nest.put(f"{array}_j = {array}[b, j]" if per_context else f"{array}_j = {array}[j]")
     nest.out += inner
     nest.rows = False
-
-
-def _column_words(nest) -> None:
-    """Words of the fired columns only, of all rows."""
-    noise = nest.site.connection.noise
-    if noise not in ("lane", "element"):
-        nest.words()
-        return
-    nest.key()
-    nest.site.array("even")
-    nest.put("for k in range(nf[b]):", f"    even[fidx[b, k]] = {nest.one_word('2 * fidx[b, k]')}")
-    if noise == "lane":
-        nest.site.array("odd")
-        nest.put(nest.fill("odd"))
 
 
 def _summed(nest) -> None:
