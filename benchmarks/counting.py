@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("NUMBA_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parent.parent))  # a bare checkout
@@ -24,18 +25,23 @@ sys.path.insert(0, str(Path(__file__).parent.parent))  # a bare checkout
 import numpy as np  # noqa: E402
 import workloads  # noqa: E402
 
+from chipsim.chip import load_chip  # noqa: E402
 from chipsim.compile.run import Kernels, compiled_present, compiled_steps  # noqa: E402
 from chipsim.data.builtin import digits  # noqa: E402
 from chipsim.data.encode import Encoder  # noqa: E402
 from chipsim.data.events import Events  # noqa: E402
 from chipsim.data.images import Images  # noqa: E402
 from chipsim.data.samples import Encoded  # noqa: E402
-from chipsim.plan import Plan  # noqa: E402
+from chipsim.library import find  # noqa: E402
+from chipsim.microcode.syntax import load_rule, parse_rule  # noqa: E402
+from chipsim.network import Network  # noqa: E402
+from chipsim.plan import Plan, Update, plan  # noqa: E402
 from chipsim.stacks import Choice, StackSettings, calibrate, for_samples  # noqa: E402
-from chipsim.state import State  # noqa: E402
+from chipsim.state import State, make_state  # noqa: E402
 
 BAR = 1.15
 SAMPLES, STEPS = 200, 20
+LAVA = {"reset": "hard", "weight.bits": 9}  # what that machine does
 
 
 @dataclass
@@ -50,9 +56,9 @@ class Case:
     steps: int = 0
 
 
-def _case(images: Images, rule: str, chip: str, update: str, learn: bool) -> Case:
+def _case(images: Images, rule: str, chip: str, update: str, learn: bool, **options: Any) -> Case:
     """A calibrated stack 256-128 on these images."""
-    settings = StackSettings(update=update)
+    settings = StackSettings(update=update, **options)
     samples = Encoded(images, Encoder(kind="regular", steps=STEPS, max_rate=0.5, seed=1))
     sim = for_samples(settings, Choice(rule, chip), samples)
     calibrate(sim, settings, samples)
@@ -72,9 +78,9 @@ def mnist(rule: str, update: str = "end", learn: bool = True) -> Callable[[], Ca
     return made
 
 
-def small(rule: str, chip: str, update: str = "end") -> Callable[[], Case]:
+def small(rule: str, chip: str, update: str = "end", **options: Any) -> Callable[[], Case]:
     """64-256-128 under a rule, 200 of scikit-learn's digits."""
-    return lambda: _case(digits().take(np.arange(SAMPLES)), rule, chip, update, True)
+    return lambda: _case(digits().take(np.arange(SAMPLES)), rule, chip, update, True, **options)
 
 
 def stream(make: Callable[[], workloads.Workload]) -> Callable[[], Case]:
@@ -87,8 +93,37 @@ def stream(make: Callable[[], workloads.Workload]) -> Callable[[], Case]:
     return made
 
 
+def convolution(rule: str) -> Callable[[], Case]:
+    """28x28 behind 8 channels of 5x5 under a rule, its readout and circuit; 50 random images."""
+
+    def made() -> Case:
+        rng = np.random.default_rng(6)
+        lit = rng.random((50, 1, 784)) * 0.5 * (rng.random((50, 1, 784)) < 0.19)
+        spikes = (rng.random((50, STEPS, 784)) < lit).astype(np.int8)
+        net = Network()
+        net.source("pixels", (28, 28, 1))
+        net.lif("map", (24, 24, 8), threshold=0.5)
+        net.conv("pixels", "map", 5, rule=rule)
+        net.readout("map", 10)
+        bound = plan(net, load_chip("ideal"), load_rule, seed=5, update=Update("end"))
+        labels = rng.integers(0, 10, 50).astype(np.int32)
+        return Case(bound, make_state(bound), {"pixels": Events.from_dense(spikes)}, labels)
+
+    return made
+
+
+def to_nearest() -> workloads.Workload:
+    """The first workload with weights that are rounded to nearest."""
+    text = find("rule", "stdp_pair").read_text(encoding="utf-8")
+    drawn = "weight  round=stochastic"
+    assert drawn in text
+    rule = parse_rule(text.replace(drawn, "weight  round=nearest"), "stdp_pair")
+    return workloads.w1({"stdp_pair": rule})
+
+
 CASES: dict[str, tuple[str, Callable[[], Case]]] = {
     "stdp": ("784-400, stdp_pair, 1000 steps", stream(workloads.w1)),
+    "stdp-nearest": ("784-400, stdp_pair, weights rounded to nearest, 1000 steps", stream(to_nearest)),
     "inference": ("1024-1024-1024-10, no learning, 1000 steps", stream(workloads.w2)),
     "sparse": ("10,000 recurrent, 100 synapses each, stdp_pair", stream(workloads.w3)),
     "decolle": ("784-256-128, decolle, one update per sample", mnist("decolle")),
@@ -98,6 +133,11 @@ CASES: dict[str, tuple[str, Callable[[], Case]]] = {
     "eprop": ("784-256-128, eprop, a tag per synapse in every step", mnist("eprop")),
     "digits": ("64-256-128, decolle, one update per sample", small("decolle", "ideal")),
     "digits-loihi2": ("64-256-128, decolle as products on loihi2", small("decolle", "loihi2")),
+    "digits-lava": (
+        "64-256-128, decolle on loihi2_lava, in every step",
+        small("decolle", "loihi2_lava", "step", **LAVA),
+    ),
+    "conv": ("28x28, 8 channels of 5x5, decolle, one update per sample", convolution("decolle")),
     "digits-step": ("64-256-128, ell_chip, an update in every step", small("ell_chip", "ideal", "step")),
 }
 

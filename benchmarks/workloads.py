@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -96,7 +97,7 @@ def _trace(program: BoundProgram, name: str) -> dict[str, int]:
     return {"TRACE_ONE": 1 << fmt.frac, "TRACE_MAX": fmt.hi}
 
 
-def w1() -> Workload:
+def w1(rules: Any = load_rule) -> Workload:
     """784 inputs at 5 %, 400 LIF at 2 %, dense pair STDP, stochastic rounding, 1000 steps."""
     steps, n_in, n = 1000, 784, 400
     net = Network()
@@ -104,7 +105,7 @@ def w1() -> Workload:
     net.lif("h", n, tau_v_ms=20, threshold=THRESHOLD, reset="hard")
     net.connect("in", "h", rule="stdp_pair")
     _drive(net, "h", n)
-    p = plan(net, load_chip("ideal"), load_rule, seed=SEED)
+    p = plan(net, load_chip("ideal"), rules, seed=SEED)
     state = make_state(p)
     rng = np.random.default_rng(1)
     events = {"in": random_events(rng, steps, n_in, 0.05), "force": random_events(rng, steps, n, 0.02)}

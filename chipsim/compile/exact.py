@@ -108,7 +108,7 @@ def _table(
     left = max(0, v_fmt.frac - a.fmt.frac) if table.minus_threshold else 0
     raise_v = max(0, a.fmt.frac - v_fmt.frac)
     points = [bp << left for bp in table.breakpoints]
-    peak = max(abs(lo) << left, abs(hi) << left, *map(abs, points), *map(abs, table.values), 1)
+    peak = max(abs(lo) << left, abs(hi) << left, *map(abs, points))
     x = _shifted(atom(a), left, lane)
     if table.minus_threshold:
         x = f"{lane}({x} - {_shifted(f'{lane}({threshold})', raise_v, lane)})"
@@ -121,4 +121,5 @@ def _table(
     text = terms[0]
     for term in terms[1:]:
         text = f"{lane}({text} + {term})"
-    return Exact(text, min(table.values), max(table.values), 2 * peak)
+    low, high = min(table.values), max(table.values)
+    return Exact(text, low, high, max(peak, abs(low) + abs(high) + high - low))
