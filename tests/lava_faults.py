@@ -25,10 +25,18 @@ SECONDS = {"damaged": 60.0, "different": 120.0, "crashed": 120.0, "out of time":
 
 NEURON, FEEDBACK = "processes/neuron.py", "processes/feedback.py"
 Y1 = "        self.y1_out.send(y1)\n"
-SPIKES = "        self.s_out.send(x.fire(self.a_in.recv()).astype(np.int32))\n"
 BACK = "        self.e_out.send("
 AFTER = "        x.after_signal(step, self.e_in.recv())\n"
 STARVED = '"dv": 4096 - own["kv"]'
+RUN = "    speak_up()\n"
+MUTE = f"""    from lava.magma.core.model.py.ports import PyOutPortVectorDense as Port
+    send = Port.send
+    def seldom(port, data):
+        model = port._process_model
+        if model.time_step != {STEP} or model.proc_params.get("name") != "%s":
+            send(port, data)
+    Port.send = seldom
+{RUN}"""
 
 
 @dataclass(frozen=True)
@@ -108,40 +116,62 @@ def faults(good: Path) -> Iterator[Fault]:
 
 
 def _silent(manifest: dict) -> Iterator[Fault]:
-    """A model that does not send in one step."""
-    if any(c.get("y") for c in manifest["connections"]):
-        c = next(c for c in manifest["connections"] if c.get("y"))
-        where = ("s_in_y1.recv()", c["name"].replace("->", "__"))
-        yield edited("no y1 sent", "out of time", where, NEURON, Y1, _unless(Y1))
-    elif "ProgramNeuron" in manifest["custom"]:
-        late = SPIKES.replace("self.s_out.send(", "fired = (")
-        late += _unless("        self.s_out.send(fired)\n")
-        yield edited("no spikes sent", "out of time", ("a_in.recv()",), NEURON, SPIKES, late)
-    if "FeedbackLearningDense" in manifest["custom"]:
-        late = BACK.replace("self.e_out.send", f"if self.time_step != {STEP}: self.e_out.send")
-        yield edited("nothing sent back", "out of time", ("self.e_in.recv()",), FEEDBACK, BACK, late)
+    """One model, the lowest of its kind, that does not send in one step."""
+    neurons = [x["name"] for x in manifest["layers"] if x["process"] == "ProgramNeuron"]
+    taught = [c for c in manifest["connections"] if c.get("y")]
+    if taught:
+        name, where = taught[0]["post"], (f"{plain(taught[0]['name'])} waits", "s_in_y1.recv()")
+        late = f"        if {not_now(name)}:\n    {Y1}"
+        yield edited(f"{name} sends no y1", "out of time", where, NEURON, Y1, late)
+    elif not neurons:
+        layer = next(x["name"] for x in manifest["layers"] if x["process"] == "LIF")
+        above = next(c["name"] for c in manifest["connections"] if c["pre"] == layer)
+        where = (f"{plain(above)} waits", "s_in.recv()")
+        yield edited(f"{layer} sends no spikes", "out of time", where, "network.py", RUN, MUTE % plain(layer))
+    for connection, port, layer, _ in manifest["wires"]:
+        if port == "e_out":
+            late = BACK.replace("self.e_out.send", f"if {not_now(connection)}: self.e_out.send")
+            where = (f"{plain(layer)} waits", "self.e_in.recv()")
+            yield edited(f"{connection} sends nothing back", "out of time", where, FEEDBACK, BACK, late)
+            break
 
 
-def _unless(line: str) -> str:
-    return f"        if self.time_step != {STEP}:\n    {line}"
+def now(name: str) -> str:
+    """True in one step of one process."""
+    return f'self.time_step == {STEP} and self.proc_params["name"] == "{plain(name)}"'
+
+
+def not_now(name: str) -> str:
+    """False in that step."""
+    return f"not ({now(name)})"
 
 
 def _crashing(manifest: dict) -> Iterator[Fault]:
-    """A model that raises, one that ends without a word, and one of Lava's own that cannot compute."""
-    raised = f"        if self.time_step == {STEP}:\n            raise RuntimeError('broken here')\n"
-    if "ProgramNeuron" in manifest["custom"]:
-        where = ("PyProgramNeuronModel", "RuntimeError: broken here", "neuron.py")
-        yield edited("a neuron model crashes", "crashed", where, NEURON, AFTER, raised + AFTER)
-        gone = f"        if self.time_step == {STEP}:\n            import os; os._exit(1)\n"
-        where = ("PyProgramNeuronModel", "has ended")
-        yield edited("a neuron model ends", "out of time", where, NEURON, AFTER, gone + AFTER)
-    if "FeedbackLearningDense" in manifest["custom"]:
-        where = ("PyFeedbackLearningDenseModel", "RuntimeError: broken here", "feedback.py")
-        yield edited("a connection crashes", "crashed", where, FEEDBACK, BACK, raised + BACK)
+    """Models that raise, one that ends without a word, and one of Lava's own that cannot compute."""
+    neurons = [x["name"] for x in manifest["layers"] if x["process"] == "ProgramNeuron"]
+    back = [c["name"] for c in manifest["connections"] if c["process"] == "FeedbackLearningDense"]
+    if neurons:
+        name = neurons[-1]
+        raised = f"        if {now(name)}:\n            raise RuntimeError('broken here')\n"
+        where = (f"PyProgramNeuronModel {plain(name)}: RuntimeError: broken here", "neuron.py")
+        yield edited(f"the model of {name} crashes", "crashed", where, NEURON, AFTER, raised + AFTER)
+        name = neurons[0]
+        gone = f"        if {now(name)}:\n            import os; os._exit(1)\n"
+        where = (f"PyProgramNeuronModel {plain(name)} has ended",)
+        yield edited(f"the model of {name} ends", "out of time", where, NEURON, AFTER, gone + AFTER)
+    if back:
+        raised = f"        if {now(back[0])}:\n            raise RuntimeError('broken here')\n"
+        where = (f"PyFeedbackLearningDenseModel {plain(back[0])}: RuntimeError: broken here", "feedback.py")
+        yield edited(f"the model of {back[0]} crashes", "crashed", where, FEEDBACK, BACK, raised + BACK)
     if any(x["process"] == "LIF" for x in manifest["layers"]):
         where = ("PyLifModelBitAcc", "TypeError")
         late = STARVED.replace("4096", "4096.5")
         yield edited("a model of Lava's crashes", "crashed", where, "network.py", STARVED, late)
+
+
+def plain(name: str) -> str:
+    """A name as Lava's processes bear it."""
+    return "".join(x if x.isalnum() else "_" for x in name)
 
 
 def edited(name: str, result: str, place: tuple[str, ...], file: str, old: str, new: str) -> Fault:
