@@ -189,6 +189,22 @@ def shown(name: str, samples: int, broken: bool, python: str) -> dict:
     return told
 
 
+def table(found: dict[str, dict]) -> str:
+    """What was found, a row for each export, in Markdown."""
+    rows = ["| export | weights changed | spikes a sample, at least | processes | accuracy | Lava | faults |",
+            "|---|---|---|---|---|---|---|"]  # fmt: skip
+    for name, told in found.items():
+        changed = ", ".join(f"{c} {x['changed']:.0%}" for c, x in told["plastic"].items())
+        spikes = ", ".join(f"{layer} {n}" for layer, n in told["fewest_spikes"].items())
+        score = "" if told["accuracy"] is None else f"{told['accuracy']:.1%}"
+        faults = told.get("faults", [])
+        reported = f"{sum(not x['missed'] for x in faults)} of {len(faults)}" if faults else ""
+        own = ", ".join(told["custom"]) or "none"
+        cells = (name, changed, spikes, own, score, f"{told['result']}, {told['steps']} steps", reported)
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows) + "\n"
+
+
 def main() -> None:
     """Train, export, verify, break; one line a rule. Status 1 if anything is missed."""
     from chipsim.lava.verify import lava_python
@@ -197,7 +213,8 @@ def main() -> None:
     parser.add_argument("rules", nargs="*", default=list(RULES))
     parser.add_argument("--samples", type=int, default=20)
     parser.add_argument("--faults", action="store_true", help="break exports as well")
-    parser.add_argument("--json", type=Path, help="keep what was found; rules of earlier calls stay in it")
+    parser.add_argument("--json", type=Path, help="keep what was found, and a table beside it; what "
+                        "earlier calls found stays in it")  # fmt: skip
     given, python, good = parser.parse_args(), lava_python(), True
     for name in given.rules:
         told = shown(name, given.samples, given.faults, python)
@@ -208,8 +225,10 @@ def main() -> None:
             print(f"  MISSED {reason}", flush=True)
         good = good and not told["missed"]
         if given.json:
-            kept = json.loads(given.json.read_text()) if given.json.exists() else {}
-            given.json.write_text(json.dumps(kept | {name: told}, indent=1) + "\n")
+            kept = (json.loads(given.json.read_text()) if given.json.exists() else {}) | {name: told}
+            kept = {x: kept[x] for x in (*RULES, *kept) if x in kept}
+            given.json.write_text(json.dumps(kept, indent=1) + "\n")
+            given.json.with_suffix(".md").write_text(table(kept))
     raise SystemExit(0 if good else 1)
 
 
