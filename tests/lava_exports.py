@@ -33,12 +33,10 @@ from chipsim.stacks import Choice, calibrate, simulator, voters
 from chipsim.supervised import SupervisedSettings
 from chipsim.train import accuracy
 
-ROOT = Path(__file__).resolve().parent.parent
 STEPS, TRAINED, CHANGED = 20, 500, 0.05
 FAULTY = 2  # samples of an export that is broken
 PLAIN = {"hidden": (64, 32), "reset": "hard", "weight.bits": 9, "update": "step", "rate": 5, "activity": 3.0,
          "readout_tau_ms": 20.0}  # fmt: skip
-FELL = str(ROOT / "benchmarks" / "rules" / "lava_fell.rule")
 SELDOM = {"update": "every:5"}
 SPIKING = {"classifier": "lif", "classifier_tau_ms": 2.0, "error": "spike", "rate": 8}  # as in the paper
 RULES = {
@@ -48,8 +46,8 @@ RULES = {
     "decolle": {"rate": 7, "activity": 6.0, **SELDOM},
     "ell": SPIKING,
     "ell_fixed": {"rule": "ell", "circuit": "readout", "rate": 6},
-    "fell": {"rule": FELL, **SPIKING},
-    "fell_fixed": {"rule": FELL, "circuit": "readout"},
+    "fell_step": SPIKING,
+    "fell_step_fixed": {"rule": "fell_step", "circuit": "readout", "rate": 8},
     "s_tllr": {"circuit": "broadcast", "rate": 6, **SELDOM},
     "s_tllr_transport": {"rule": "s_tllr", "circuit": "transport", "rate": 6, **SELDOM},
     "dalton": {"rate": 6},
