@@ -31,7 +31,7 @@ import numpy as np
 from pydantic import Field
 
 from chipsim.chip import load_chip
-from chipsim.errors import ChipsimError, SettingError, did_you_mean
+from chipsim.errors import ChipsimError, RunError, SettingError, did_you_mean
 from chipsim.lava.beside import CHIP, Case, lava_case, own_seconds, rule_case
 from chipsim.lava.timed import timed
 from chipsim.lava.verify import lava_python
@@ -62,6 +62,7 @@ class Settings(ExperimentSettings):
     first: int = Field(50, ge=1, description="steps before the clock starts")
     steps: int = Field(150, ge=10, description="steps in all")
     recordings: int = Field(200, ge=2, description="of the open loop")
+    repeats: int = Field(20, ge=1, description="of chipsim's time, of which the least counts")
     lava: bool = Field(True, description="false: Lava is not run")
     seconds: float = Field(120.0, gt=0, description="time limit of each run in Lava")
 
@@ -72,13 +73,12 @@ def run(context):
     if s.first >= s.steps:
         raise SettingError(f"first={s.first} of steps={s.steps}", remedy="leave some steps to be timed")
     python = _python(s)
-    context.progress.phase("figure")
     figure = [_figure(context, name, python) for name in FIGURE]
     rows, values = [], []
     for rule in _chosen(s.rules):
-        context.progress.phase(rule)
         for form, own in (forms(Path(__file__)).get(rule) or {"": {}}).items():
             row, value = _row(context, rule, form, own, python)
+            context.progress.line("  ".join(str(x)[:60] for k, x in row.items() if k != "what or why"))
             rows.append(row)
             values.append(value)
     texts = [
@@ -173,6 +173,8 @@ def _times(context, rule, own, python):
     try:
         case = rule_case(rule, own, (s.inputs, s.size), s.steps, context.seed)
         ours, _, theirs, spikes = _both(s, case, python, rule)
+    except RunError as error:
+        return {"Lava, steps/s": " ".join(error.message.split())}
     except ChipsimError as error:
         return {"chipsim, steps/s": f"no network for Lava: {' '.join(error.message.split())}"}
     return _ratio(ours, theirs) | {"spikes of the layer": f"{100 * spikes:.1f} %"}
@@ -191,7 +193,7 @@ def _figure(context, name, python):
 def _both(s, case: Case, python, title, model=False):
     """Steps per second of chipsim, of Lava's model, its network (or why not); spikes per neuron and step."""
     counted = s.steps - s.first
-    ours = counted / own_seconds(case, s.first)
+    ours = counted / own_seconds(case, s.first, s.repeats)
     with tempfile.TemporaryDirectory(prefix="chipsim-agreement-") as temporary:
         folder = Path(temporary, "export")
         made = case.export(folder, title)
