@@ -15,8 +15,10 @@ import pytest
 import chipsim.lava
 from chipsim.chip import load_chip
 from chipsim.data.events import Events
-from chipsim.errors import DataError, LimitError, SettingError
+from chipsim.errors import DataError, LimitError, RunError, SettingError
+from chipsim.lava.export import export_lava
 from chipsim.lava.in_process import lava_start, processes_of
+from chipsim.lava.timed import timed
 from chipsim.microcode.syntax import load_rule
 from chipsim.network import Network
 from chipsim.simulator import Simulator
@@ -61,7 +63,7 @@ def spikes(seed: int) -> np.ndarray:
     return (np.random.default_rng(seed).random((1, STEPS, 12)) < 0.4).astype(np.int8)
 
 
-def untrained() -> Simulator:
+def untrained(**options: object) -> Simulator:
     """Two plastic layers with readouts."""
     net = Network()
     net.source("in", 12)
@@ -69,7 +71,7 @@ def untrained() -> Simulator:
         net.lif(name, size, tau_v_ms=10, tau_u_ms=2, threshold=0.4, reset="hard")
         net.connect(below, name, rule="decolle", gain=2.0, settings={"params": {"rate": 4}})
         net.readout(name, 3)
-    return Simulator(net, load_chip("loihi2_lava"), load_rule, seed=3)
+    return Simulator(net, load_chip("loihi2_lava"), load_rule, seed=3, **options)
 
 
 def trained() -> Simulator:
@@ -135,6 +137,8 @@ def test_names_and_input_that_do_not_fit():
     net.connect("in", "a")
     with pytest.raises(LimitError, match="chip ideal"):
         processes_of(Simulator(net, load_chip("ideal")), steps=3)
+    with pytest.raises(LimitError, match="engine lines"):
+        processes_of(untrained(engine="lines"), steps=3)
 
 
 @pytest.mark.skipif(LAVA, reason="lava-nc is installed here")
@@ -142,6 +146,18 @@ def test_without_lava_the_error_says_what_to_do():
     with pytest.raises(SettingError, match="lava-nc 0.10.0 is not installed") as caught:
         processes_of(untrained(), steps=5)
     assert "export_lava" in caught.value.text()
+
+
+@needs_lava
+def test_a_damaged_export_is_not_timed(tmp_path):
+    export_lava(untrained(), Events.from_dense(spikes(1)), tmp_path / "out", np.zeros(STEPS, int))
+    arrays = dict(np.load(tmp_path / "out" / "network.npz"))
+    arrays["a->b.weights"][1, 2] ^= 1
+    np.savez(tmp_path / "out" / "network.npz", **arrays)
+    with pytest.raises(RunError, match="damaged: the weights of a->b differ .* neuron 1, axon 2"):
+        timed(tmp_path / "out", 5, seconds=60)
+    with pytest.raises(SettingError, match="mode 'models'"):
+        timed(tmp_path / "out", 5, "models")
 
 
 def test_weights_are_those_that_lava_loads():

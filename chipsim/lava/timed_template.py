@@ -88,5 +88,8 @@ if __name__ == "__main__":
         threading.Thread(target=end_with_watcher, daemon=True).start()
     mode, where, skipped = sys.argv[1:]
     sys.path.insert(0, where)
-    told = (of_network if mode == "network" else of_model)(Path(where), int(skipped))
+    try:
+        told = (of_network if mode == "network" else of_model)(Path(where), int(skipped))
+    except ValueError as error:  # a damaged folder
+        told = {"result": "damaged", "text": str(error)}
     print("RESULT " + json.dumps(told), flush=True)
