@@ -53,18 +53,23 @@ class Case:
 
 
 def lava_case(dw: str, sizes: tuple[int, int], steps: int, seed: int = 1) -> Case:
-    """One connection under a two-factor Lava rule; a strong static source makes neurons fire at fixed
-    random times, and nothing else does, so that activity stays as it is whatever the weights become."""
-    (n_in, n), rng = sizes, np.random.default_rng(seed)
+    """`forced_case` of a two-factor Lava rule: time constants of 20 steps, impulses of 16."""
     rule = LavaRule(dw, tau={"x1": 20, "y1": 20}, impulse={"x1": 16, "y1": 16})
+    program = parse_rule(rule_text(rule, "given"), "given.rule")
+    return forced_case("given", {"given": program}, sizes, steps, seed)
+
+
+def forced_case(rule: str, rules: object, sizes: tuple[int, int], steps: int, seed: int = 1) -> Case:
+    """One connection under a two-factor rule; a strong static source makes neurons fire at fixed random
+    times, and nothing else does, so that activity stays as it is whatever the weights become."""
+    (n_in, n), rng = sizes, np.random.default_rng(seed)
     net = Network()
     net.source("in", n_in)
     net.source("force", n)
     net.lif("hidden", n, tau_v_ms=2, threshold=125.0, reset="hard")
-    net.connect("in", "hidden", rule="given", settings={"engine": {"seed": seed}})
+    net.connect("in", "hidden", rule=rule, settings={"engine": {"seed": seed}})
     one_to_one = (np.arange(n + 1), np.arange(n))
     net.connect("force", "hidden", weights=np.full(n, 0.99), sparse=one_to_one, weight_exp=8)
-    rules = {"given": parse_rule(rule_text(rule, "given"), "given.rule")}
     spikes = {"in": rng.random((steps, n_in)) < INPUT, "force": rng.random((steps, n)) < FORCED}
     events = {name: Events.from_dense(x[None].astype(np.int8)) for name, x in spikes.items()}
     return Case(fresh_copy(Simulator(net, load_chip(CHIP), rules, seed)), events)
