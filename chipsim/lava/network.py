@@ -10,7 +10,6 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -193,10 +192,10 @@ def run(
     manifest: dict[str, Any],
     processes: dict[str, Any],
     parts: tuple[int, ...] = (),
-    between: Callable[[], None] = lambda: None,
+    between: Any = None,
 ) -> dict[str, np.ndarray]:
     """Run all steps; recorded spikes and membranes int[steps, n], final weights and tags. `parts`: steps of
-    each call of Lava's run (default: one call); `between` is called after each."""
+    each call of Lava's run (default: one call); `between()` is called after each."""
     from lava.magma.core.run_conditions import RunSteps
     from lava.magma.core.run_configs import Loihi2SimCfg
 
@@ -204,7 +203,8 @@ def run(
     try:
         for steps in parts or (manifest["steps"],):
             first.run(condition=RunSteps(num_steps=steps), run_cfg=Loihi2SimCfg(select_tag="fixed_pt"))
-            between()
+            if between is not None:
+                between()
         found = {}
         for name, process in processes.items():
             if ":" in name:
