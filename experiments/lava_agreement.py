@@ -15,9 +15,9 @@ of every step and final weights must be equal, or the row says where they differ
              LearningDense alone, in one process without channels (`model`)
 Expected: 3 rules are one exact product; those with traces differ by the rounding of traces, STDP and
 r_stdp_step also by constants that 4 bits cannot hold, the s_tllr family by the order of the step. Refused are
-comparisons (sdsp), state per context (eprop, fell_exact), replay (bell), 12-bit traces. chipsim runs 600 to
-800 times as many steps per second as Lava under pair STDP, about 200 times under u0*x1*y1, 70 to 1,500 times
-under the rules.
+comparisons (sdsp), state per context (eprop, fell_exact), replay (bell), 12-bit traces. chipsim runs 550 to
+750 times as many steps per second as Lava under pair STDP, about 200 times under u0*x1*y1, 70 to 2,000 times
+under the rules with their circuits.
 Without lava-nc (Python 3.10, or the interpreter that CHIPSIM_LAVA_PYTHON names) Lava's columns say so.
 Seeds: one (--seed). Run time: 5 min, 9 where everything is compiled first; `--set lava=false`: 1 min.
 Scaled down: nothing is trained; weights are drawn, thresholds and errors calibrated on random input.
