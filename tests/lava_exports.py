@@ -1,15 +1,18 @@
 """Trained networks on digits, exported to Lava and verified there; needs an interpreter with lava-nc.
 
-    python tests/lava_exports.py [RULE ...] [--samples 20]
+    python tests/lava_exports.py [RULE ...] [--samples 20] [--faults] [--json FILE]
 
 Two plastic layers of 64 and 32 neurons on chip loihi2_lava learn from digits; the export presents samples
-of 20 steps with learning on. For each rule: Lava's verdict, the fewest spikes of a plastic layer in a
-sample, and the smallest share of a plastic connection's weights that changed.
+of 20 steps with learning on. Status 1, with the reason, unless Lava computes the same, every plastic
+spiking layer spikes in every sample, every plastic connection changes at least 5 % of its weights, and
+the connections are the Lava processes that stand in PROCESSES. With --faults a shorter export of each
+network is broken in every way of `lava_faults.py`, too.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import tempfile
 from pathlib import Path
 
@@ -29,18 +32,30 @@ from chipsim.stacks import Choice, calibrate, simulator
 from chipsim.supervised import SupervisedSettings
 
 ROOT = Path(__file__).resolve().parent.parent
-STEPS, TRAINED = 20, 200
-PLAIN = {"hidden": (64, 32), "reset": "hard", "weight.bits": 9, "update": "step", "rate": 5, "activity": 3.0}
+STEPS, TRAINED, CHANGED = 20, 500, 0.05
+FAULTY = 2  # samples of an export that is broken
+PLAIN = {"hidden": (64, 32), "reset": "hard", "weight.bits": 9, "update": "step", "rate": 5, "activity": 3.0,
+         "readout_tau_ms": 20.0}  # fmt: skip
+FELL = str(ROOT / "benchmarks" / "rules" / "lava_fell.rule")
 RULES = {
     "stdp_pair": {"circuit": "readout", "rate": 6, "activity": 6.0},
     "stdp_triplet": {"circuit": "readout"},
     "r_stdp_step": {},
     "decolle": {"rate": 6},
     "ell": {"rate": 6},
-    "fell": {"rule": str(ROOT / "benchmarks" / "rules" / "lava_fell.rule")},
+    "ell_fixed": {"rule": "ell", "circuit": "readout", "rate": 6},
+    "fell": {"rule": FELL},
+    "fell_fixed": {"rule": FELL, "circuit": "readout"},
     "s_tllr": {"circuit": "broadcast", "rate": 6},
     "s_tllr_transport": {"rule": "s_tllr", "circuit": "transport", "rate": 6},
     "dalton": {"rate": 6},
+}
+LOWER, UPPER = "pixels->hidden1", "hidden1->hidden2"
+STOCK, FEEDBACK = "LearningDense", "FeedbackLearningDense"
+PROCESSES = {
+    **{name: {LOWER: STOCK, UPPER: STOCK} for name in RULES},
+    "s_tllr_transport": {LOWER: STOCK, UPPER: FEEDBACK},
+    "dalton": {LOWER: STOCK, UPPER: FEEDBACK},
 }
 
 
@@ -52,7 +67,7 @@ def pictures() -> Encoded:
 def stack(name: str, encoded: Encoded) -> Simulator:
     """A stack of hidden layers with the rule's circuit, calibrated and trained on some samples."""
     options = dict(RULES[name])
-    rule = options.pop("rule", name)
+    rule, trained = options.pop("rule", name), options.pop("trained", TRAINED)
     s = SupervisedSettings(**{**PLAIN, **options, "epochs": 1})
     sim = simulator(s, Choice(rule, "loihi2_lava", 1), encoded.n_axons, encoded.classes, 1, STEPS)
     for c in sim.plan.connections:
@@ -60,7 +75,7 @@ def stack(name: str, encoded: Encoded) -> Simulator:
             if p.name == "rate":
                 sim.set_param(c.name, "rate", min(max(s.rate, p.lo), p.hi))
     calibrate(sim, s, encoded)
-    order = np.random.default_rng(1).permutation(1000)[:TRAINED]
+    order = np.random.default_rng(1).permutation(1000)[:trained]
     few = encoded.events(order)
     sim.present(few, np.asarray(encoded.labels)[order])
     return sim
@@ -90,65 +105,102 @@ def rewards(labels: np.ndarray) -> np.ndarray:
     return made
 
 
-def exported(name: str, folder: Path, samples: int = 20) -> dict:
-    """Train and export one rule; what `summary` of the expectation says."""
-    encoded = pictures()
-    rule_name = RULES[name].get("rule", name)
-    reward = rule_name == "r_stdp_step"
-    sim = rewarded(encoded) if reward else stack(name, encoded)
+def trained(name: str, encoded: Encoded) -> Simulator:
+    """The trained network of one entry of RULES."""
+    return rewarded(encoded) if name == "r_stdp_step" else stack(name, encoded)
+
+
+def exported(name: str, sim: Simulator, encoded: Encoded, folder: Path, samples: int = 20) -> dict:
+    """Export a trained network with `samples` new digits in a row; what the expectation holds."""
     few = encoded.events(np.arange(1000, 1000 + samples))
     labels = np.asarray(encoded.labels)[1000 : 1000 + samples]
     events = Events.from_dense(few.to_dense().reshape(1, -1, encoded.n_axons))
+    reward = name == "r_stdp_step"
     given = {"rewards": rewards(labels).reshape(-1)} if reward else {"labels": np.repeat(labels, STEPS)}
     manifest = export_lava(continuous(sim, STEPS), events, folder, title=name, **given)
-    score = None
-    if not reward:
-        rest = encoded.events(np.arange(1100, 1300))
-        score = scored(sim, rest, np.asarray(encoded.labels)[1100:1300])
-    return summary(folder, manifest, samples) | {"accuracy": score}
+    return summary(folder, manifest, samples) | {"steps": manifest["steps"]}
 
 
-def scored(sim: Simulator, events: Events, labels: np.ndarray) -> float | None:
-    """Share of samples that the readouts name; None without one."""
-    outputs = sim.evaluate(events)[0]
-    found = list(outputs["potentials"].values())
+def scored(sim: Simulator, encoded: Encoded) -> float | None:
+    """Share of 200 more samples that the top readout names; None without one."""
+    outputs = sim.evaluate(encoded.events(np.arange(1100, 1300)))[0]
+    found, labels = list(outputs["potentials"].values()), np.asarray(encoded.labels)[1100:1300]
     return float((found[-1].argmax(axis=1) == labels).mean()) if found else None
 
 
 def summary(folder: Path, manifest: dict, samples: int) -> dict:
-    """Fewest spikes of a plastic spiking layer in a sample; smallest share of changed weights."""
+    """By layer the fewest spikes in a sample; by plastic connection its process and the share of its
+    weights that changed; the custom processes."""
     expected = np.load(folder / "expected.npz")
     plastic = [c for c in manifest["connections"] if "rule" in c]
-    spiking = {c["post"] for c in plastic if expected[f"spikes.{c['post']}"].any()}
-    hidden = {c["post"] for c in plastic if c["post"].startswith("hidden") and "." not in c["post"]}
-    counts = [expected[f"spikes.{x}"].reshape(samples, -1).sum(1).min() for x in sorted(hidden)]
-    changed = [
-        float((expected[f"start.{c['name']}.weights"] != expected[f"end.{c['name']}.weights"]).mean())
-        for c in plastic
-    ]
-    return {
-        "layers": sorted(spiking),
-        "fewest_spikes": int(min(counts)),
-        "changed": min(changed),
-        "custom": sorted(manifest["custom"]),
-    }
+    kinds = {x["name"]: x for x in manifest["layers"]}
+    spiking = [c["post"] for c in plastic if kinds[c["post"]].get("config", {}).get("kind", "lif") == "lif"]
+    fewest = {x: int(expected[f"spikes.{x}"].reshape(samples, -1).sum(1).min()) for x in spiking}
+    found = {}
+    for c in plastic:
+        start, end = (expected[f"{when}.{c['name']}.weights"] for when in ("start", "end"))
+        found[c["name"]] = {"process": c["process"], "changed": round(float((start != end).mean()), 4)}
+    return {"fewest_spikes": fewest, "plastic": found, "custom": sorted(manifest["custom"])}
+
+
+def missed(name: str, told: dict) -> list[str]:
+    """The conditions that an export does not meet."""
+    bad = [f"layer {x} is silent in a sample" for x, few in told["fewest_spikes"].items() if not few]
+    if len(told["fewest_spikes"]) < 2:
+        bad.append(f"spiking plastic layers: {', '.join(told['fewest_spikes'])}; two are wanted")
+    for connection, c in told["plastic"].items():
+        if c["changed"] < CHANGED:
+            bad.append(f"{connection} changes {c['changed']:.1%} of its weights, {CHANGED:.0%} are wanted")
+    for connection, process in PROCESSES[name].items():
+        is_a = told["plastic"].get(connection, {}).get("process")
+        if is_a != process:
+            bad.append(f"{connection} is a {is_a}, a {process} is wanted")
+    return bad + ([] if told["result"] == "equal" else [f"Lava: {told['result']}, {told['text']}"])
+
+
+def shown(name: str, samples: int, broken: bool, python: str) -> dict:
+    """Everything about one rule: training, export, Lava's verdict, faults."""
+    from lava_faults import tried
+
+    from chipsim.lava.verify import verify
+
+    encoded = pictures()
+    sim = trained(name, encoded)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary, "export")
+        told = exported(name, sim, encoded, folder, samples) | {"accuracy": scored(sim, encoded)}
+        verdict = verify(folder, 600, python)
+        told |= {"result": verdict.result, "text": verdict.text, "seconds": round(verdict.seconds, 1)}
+        told["missed"] = missed(name, told)
+        if broken:
+            exported(name, sim, encoded, Path(temporary, "short"), FAULTY)
+            told["faults"] = tried(Path(temporary, "short"), python)
+            told["missed"] += [f"{x['fault']}: {x['missed']}" for x in told["faults"] if x["missed"]]
+    return told
 
 
 def main() -> None:
-    """Train, export, verify; one line a rule."""
-    from chipsim.lava.verify import lava_python, verify
+    """Train, export, verify, break; one line a rule. Status 1 if anything is missed."""
+    from chipsim.lava.verify import lava_python
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("rules", nargs="*", default=list(RULES))
     parser.add_argument("--samples", type=int, default=20)
-    given = parser.parse_args()
-    python = lava_python()
+    parser.add_argument("--faults", action="store_true", help="break exports as well")
+    parser.add_argument("--json", type=Path, help="keep what was found; rules of earlier calls stay in it")
+    given, python, good = parser.parse_args(), lava_python(), True
     for name in given.rules:
-        with tempfile.TemporaryDirectory() as temporary:
-            folder = Path(temporary, "export")
-            told = exported(name, folder, given.samples)
-            verdict = verify(folder, 600, python)
-            print(name, verdict.result, verdict.text if not verdict.equal else "", told, flush=True)
+        told = shown(name, given.samples, given.faults, python)
+        print(f"{name}: {told['result']}", {k: v for k, v in told.items() if k != "faults"}, flush=True)
+        for x in told.get("faults", ()):
+            print(f"  {x['fault']}: {x['result']} in {x['seconds']} s, {x['text']}", flush=True)
+        for reason in told["missed"]:
+            print(f"  MISSED {reason}", flush=True)
+        good = good and not told["missed"]
+        if given.json:
+            kept = json.loads(given.json.read_text()) if given.json.exists() else {}
+            given.json.write_text(json.dumps(kept | {name: told}, indent=1) + "\n")
+    raise SystemExit(0 if good else 1)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ import json
 import os
 import sys
 import traceback
+import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +23,7 @@ def load(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray], dict[str,
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     both = []
     for name in ("network", "expected"):
-        with np.load(folder / f"{name}.npz", allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file.files}
+        arrays = _read(folder / f"{name}.npz")
         wanted = manifest["arrays"][name]
         if set(arrays) != set(wanted):
             raise ValueError(
@@ -44,6 +45,20 @@ def load(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray], dict[str,
             if digest(array) != manifest["arrays"][name][key]:
                 raise ValueError(f"{name}.npz: array '{key}' is not the one that was exported (sha256)")
     return manifest, network, expected
+
+
+def _read(path: Path) -> dict[str, np.ndarray]:
+    """All arrays of a file. Raises ValueError that names the file and the array that cannot be read."""
+    key = ""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {}
+            for key in file.files:
+                arrays[key] = file[key]
+            return arrays
+    except (OSError, EOFError, ValueError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
+        what = f"array '{key}'" if key else "the file"
+        raise ValueError(f"{path.name}: {what} cannot be read: {error}") from None
 
 
 def digest(array: np.ndarray) -> str:

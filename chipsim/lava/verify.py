@@ -166,8 +166,9 @@ def group_of(leader: int) -> list[int]:
 def _standing(child: subprocess.Popen, err: Path) -> str:
     """Where the processes of a hanging run wait: their own steps, not the waiting of Lava's runtime."""
     names = dict(re.findall(r"^PROCESS (\d+) (.*)$", err.read_text("utf-8", "replace"), re.MULTILINE))
-    places = []
-    for pid in group_of(child.pid):
+    there = group_of(child.pid)
+    places = [f"{name.strip()} has ended" for pid, name in names.items() if int(pid) not in there]
+    for pid in there:
         if str(pid) not in names:
             continue
         before = len(err.read_bytes())

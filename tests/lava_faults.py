@@ -1,0 +1,179 @@
+"""An export that is broken in every way it can be: each must be reported in time, with its place.
+
+For `lava_exports.py --faults`. A fault is a copy of a good export with one change; what `verify` says of
+it must be the wanted result, name the place, and leave no process of the run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from chipsim.lava.network import digest
+from chipsim.lava.verify import verify
+
+MARK = "CHIPSIM_LAVA_FAULT"  # in the environment of every process of a run
+STEP = 4  # in which a process does not send, or a model crashes
+SECONDS = {"damaged": 60.0, "different": 120.0, "crashed": 120.0, "out of time": 20.0}
+
+NEURON, FEEDBACK = "processes/neuron.py", "processes/feedback.py"
+Y1 = "        self.y1_out.send(y1)\n"
+SPIKES = "        self.s_out.send(x.fire(self.a_in.recv()).astype(np.int32))\n"
+BACK = "        self.e_out.send("
+AFTER = "        x.after_signal(step, self.e_in.recv())\n"
+STARVED = '"dv": 4096 - own["kv"]'
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is changed, what `verify` must say, and words that its text must hold."""
+
+    name: str
+    result: str
+    place: tuple[str, ...]
+    change: Callable[[Path], None]
+
+
+def tried(good: Path, python: str) -> list[dict]:
+    """Every fault of an export: name, result, seconds, text, and what was missed (empty: nothing)."""
+    return [_tried(good, x, python) for x in faults(good)]
+
+
+def _tried(good: Path, fault: Fault, python: str) -> dict:
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary, "broken")
+        shutil.copytree(good, folder)
+        fault.change(folder)
+        os.environ[MARK] = folder.as_posix()
+        try:
+            verdict = verify(folder, SECONDS[fault.result], python)
+        finally:
+            del os.environ[MARK]
+        left = marked(folder.as_posix())
+    missed = [f"'{x}' is not named" for x in fault.place if x not in verdict.text]
+    if verdict.result != fault.result:
+        missed.append(f"{verdict.result}, not {fault.result}")
+    if left:
+        missed.append(f"{len(left)} processes left")
+    told = {"fault": fault.name, "result": verdict.result, "seconds": round(verdict.seconds, 1)}
+    return told | {"text": verdict.text, "missed": ", ".join(missed)}
+
+
+def marked(text: str) -> list[int]:
+    """Processes whose environment holds the mark of a run (Linux)."""
+    wanted, found = f"{MARK}={text}".encode(), []
+    for entry in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if wanted in entry.read_bytes().split(b"\0"):
+                found.append(int(entry.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+# ---------------------------------------------------------------- what is broken
+
+
+def faults(good: Path) -> Iterator[Fault]:
+    """All faults of an export, the lowest layer first."""
+    manifest = json.loads((good / "manifest.json").read_text(encoding="utf-8"))
+    for c in manifest["connections"]:
+        yield Fault(
+            f"bit flipped in the weights of {c['name']}",
+            "damaged",
+            (c["name"], "neuron", "axon"),
+            lambda folder, key=f"{c['name']}.weights": flip(folder, key),
+        )
+    for key in manifest["arrays"]["network"]:
+        if key.endswith(".back"):
+            text = f"bit flipped in {key}"
+            yield Fault(text, "damaged", (key,), lambda folder, key=key: flip(folder, key))
+    yield Fault("bit flipped in the file network.npz", "damaged", ("network.npz",), flip_file)
+    lowest = next(c["name"] for c in manifest["connections"] if "rule" in c)
+    yield Fault(
+        f"bit flipped in the weights of {lowest}, checksums made to agree",
+        "different",
+        ("neuron",),
+        lambda folder: flip(folder, f"{lowest}.weights", agreed=True),
+    )
+    yield from _silent(manifest)
+    yield from _crashing(manifest)
+
+
+def _silent(manifest: dict) -> Iterator[Fault]:
+    """A model that does not send in one step."""
+    if any(c.get("y") for c in manifest["connections"]):
+        c = next(c for c in manifest["connections"] if c.get("y"))
+        where = ("s_in_y1.recv()", c["name"].replace("->", "__"))
+        yield edited("no y1 sent", "out of time", where, NEURON, Y1, _unless(Y1))
+    elif "ProgramNeuron" in manifest["custom"]:
+        late = SPIKES.replace("self.s_out.send(", "fired = (")
+        late += _unless("        self.s_out.send(fired)\n")
+        yield edited("no spikes sent", "out of time", ("a_in.recv()",), NEURON, SPIKES, late)
+    if "FeedbackLearningDense" in manifest["custom"]:
+        late = BACK.replace("self.e_out.send", f"if self.time_step != {STEP}: self.e_out.send")
+        yield edited("nothing sent back", "out of time", ("self.e_in.recv()",), FEEDBACK, BACK, late)
+
+
+def _unless(line: str) -> str:
+    return f"        if self.time_step != {STEP}:\n    {line}"
+
+
+def _crashing(manifest: dict) -> Iterator[Fault]:
+    """A model that raises, one that ends without a word, and one of Lava's own that cannot compute."""
+    raised = f"        if self.time_step == {STEP}:\n            raise RuntimeError('broken here')\n"
+    if "ProgramNeuron" in manifest["custom"]:
+        where = ("PyProgramNeuronModel", "RuntimeError: broken here", "neuron.py")
+        yield edited("a neuron model crashes", "crashed", where, NEURON, AFTER, raised + AFTER)
+        gone = f"        if self.time_step == {STEP}:\n            import os; os._exit(1)\n"
+        where = ("PyProgramNeuronModel", "has ended")
+        yield edited("a neuron model ends", "out of time", where, NEURON, AFTER, gone + AFTER)
+    if "FeedbackLearningDense" in manifest["custom"]:
+        where = ("PyFeedbackLearningDenseModel", "RuntimeError: broken here", "feedback.py")
+        yield edited("a connection crashes", "crashed", where, FEEDBACK, BACK, raised + BACK)
+    if any(x["process"] == "LIF" for x in manifest["layers"]):
+        where = ("PyLifModelBitAcc", "TypeError")
+        late = STARVED.replace("4096", "4096.5")
+        yield edited("a model of Lava's crashes", "crashed", where, "network.py", STARVED, late)
+
+
+def edited(name: str, result: str, place: tuple[str, ...], file: str, old: str, new: str) -> Fault:
+    """A fault by one change of an exported file."""
+
+    def change(folder: Path) -> None:
+        text = (folder / file).read_text(encoding="utf-8")
+        if text.count(old) != 1:
+            raise ValueError(f"{file} holds {text.count(old)} times: {old}")
+        (folder / file).write_text(text.replace(old, new), encoding="utf-8")
+
+    return Fault(name, result, place, change)
+
+
+def flip(folder: Path, key: str, agreed: bool = False) -> None:
+    """Flip one bit of one number of an array; with `agreed` checksums and expected start follow."""
+    rng = np.random.default_rng(len(key))
+    network, expected = (dict(np.load(folder / f"{name}.npz")) for name in ("network", "expected"))
+    at = tuple(int(rng.integers(n)) for n in network[key].shape)
+    network[key][at] ^= 1 << (6 if agreed else int(rng.integers(8)))
+    np.savez_compressed(folder / "network.npz", **network)
+    if agreed:
+        expected[f"start.{key}"] = network[key]
+        np.savez_compressed(folder / "expected.npz", **expected)
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        manifest["arrays"]["network"][key] = digest(network[key])
+        manifest["arrays"]["expected"][f"start.{key}"] = digest(network[key])
+        (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+
+
+def flip_file(folder: Path) -> None:
+    """Flip a bit in the middle of network.npz."""
+    data = bytearray((folder / "network.npz").read_bytes())
+    data[len(data) // 2] ^= 8
+    (folder / "network.npz").write_bytes(data)
