@@ -23,11 +23,14 @@ MARK = "CHIPSIM_LAVA_FAULT"  # in the environment of every process of a run
 STEP = 4  # in which a process does not send, or a model crashes
 SECONDS = {"damaged": 60.0, "different": 120.0, "crashed": 120.0, "out of time": 20.0}
 
-NEURON, FEEDBACK = "processes/neuron.py", "processes/feedback.py"
+NEURON, FEEDBACK, SAMPLES = "processes/neuron.py", "processes/feedback.py", "processes/samples.py"
 Y1 = "        self.y1_out.send(y1)\n"
 SPIKES = "        self.s_out.send(x.fire(self.a_in.recv()).astype(np.int32))\n"
 BACK = "        self.e_out.send("
 AFTER = "        x.after_signal(step, self.e_in.recv())\n"
+M = '        self._factor(step, bool(self.config["due"][ts - 1]))\n        self.m_out.send(f.m.ravel())\n'
+REPLAYED = "                self._factor(step - steps + past, True)\n                self.m_out.send(f.m.ravel())\n"
+SUMS = "        self.a_out.send(x.sums.ravel())\n"
 STARVED = '"dv": 4096 - own["kv"]'
 
 
@@ -117,6 +120,16 @@ def _silent(manifest: dict) -> Iterator[Fault]:
         late = SPIKES.replace("self.s_out.send(", "fired = (")
         late += _unless("        self.s_out.send(fired)\n")
         yield edited("no spikes sent", "out of time", ("a_in.recv()",), NEURON, SPIKES, late)
+    if "ContextNeuron" in manifest["custom"]:
+        where = ("m_in.recv()", "PyProgramConnectionModel")
+        first, send = M.splitlines(keepends=True)
+        yield edited("no third factor sent", "out of time", where, SAMPLES, M, first + _unless(send))
+        where = ("a_in.recv()", "PyContextNeuronModel")
+        yield edited("no delivered sums sent", "out of time", where, SAMPLES, SUMS, _unless(SUMS))
+    if any(c.get("config", {}).get("replays") for c in manifest["connections"]):
+        late = REPLAYED.replace("self.m_out", "if past != 1: self.m_out")
+        where = ("m_in.recv()", "PyProgramConnectionModel")
+        yield edited("a replayed third factor is not sent", "out of time", where, SAMPLES, REPLAYED, late)
     if "FeedbackLearningDense" in manifest["custom"]:
         late = BACK.replace("self.e_out.send", f"if self.time_step != {STEP}: self.e_out.send")
         yield edited("nothing sent back", "out of time", ("self.e_in.recv()",), FEEDBACK, BACK, late)
@@ -138,6 +151,11 @@ def _crashing(manifest: dict) -> Iterator[Fault]:
     if "FeedbackLearningDense" in manifest["custom"]:
         where = ("PyFeedbackLearningDenseModel", "RuntimeError: broken here", "feedback.py")
         yield edited("a connection crashes", "crashed", where, FEEDBACK, BACK, raised + BACK)
+    if "ContextNeuron" in manifest["custom"]:
+        where = ("PyContextNeuronModel", "RuntimeError: broken here", "samples.py")
+        yield edited("a population crashes", "crashed", where, SAMPLES, M, raised + M)
+        where = ("PyProgramConnectionModel", "RuntimeError: broken here", "samples.py")
+        yield edited("a connection crashes", "crashed", where, SAMPLES, SUMS, raised + SUMS)
     if any(x["process"] == "LIF" for x in manifest["layers"]):
         where = ("PyLifModelBitAcc", "TypeError")
         late = STARVED.replace("4096", "4096.5")
