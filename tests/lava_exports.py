@@ -147,8 +147,8 @@ def scored(sim: Simulator, encoded: Encoded) -> float | None:
 
 
 def summary(folder: Path, manifest: dict, samples: int) -> dict:
-    """By layer the fewest spikes in a sample (of several contexts the first, which sees digits); by plastic connection its process and the share of its
-    weights that changed; the custom processes."""
+    """By layer the fewest spikes in a sample (of several contexts the first, which sees digits); by plastic
+    connection its process and the share of its weights that changed; the custom processes."""
     expected = np.load(folder / "expected.npz")
     plastic = [c for c in manifest["connections"] if "rule" in c]
     kinds = {x["name"]: x for x in manifest["layers"]}

@@ -17,8 +17,8 @@ from chipsim.plan.lava import bias_parts
 from chipsim.state import State
 
 CUSTOM = {
-    "ContextNeuron": "Lava's LIF in numpy, one channel for each context; begins anew with every sample; class "
-    "errors, the contrast of contexts, third factors of replayed steps",
+    "ContextNeuron": "Lava's LIF in numpy, one channel for each context; begins anew with every sample; "
+    "class errors, the contrast of contexts, third factors of replayed steps",
     "ProgramConnection": "one weight matrix for all contexts with its rule's lines in numpy, in chipsim's "
     "rounding and random numbers; histories, and their replay at a sample's end",
 }
@@ -56,7 +56,9 @@ class SampleDescription:
         name = self.plan.layers[k.layer].name
         where = f"circuit of layer '{name}'"
         if k.kind == "pool" or k.trigger is not None or k.copy_every:
-            raise LimitError("pools, error-triggered updates and stored copies have no Lava process", where=where)
+            raise LimitError(
+                "pools, error-triggered updates and stored copies have no Lava process", where=where
+            )
         told = {x: getattr(k, x) for x in ("kind", "layer", "drop", "rounding")}
         told |= {"lo": k.signal_fmt.lo, "hi": k.signal_fmt.hi}
         if k.kind == "contrast":
@@ -170,8 +172,8 @@ class SampleDescription:
     def _connection(self, c: ConnectionPlan) -> dict[str, Any]:
         if c.conv is not None or c.scale or c.sparse or c.synapse_delays:
             raise LimitError(
-                "convolutions, pools, missing synapses and delays of single synapses have no Lava process with "
-                "contexts or samples",
+                "convolutions, pools, missing synapses and delays of single synapses have no Lava process "
+                "with contexts or samples",
                 where=c.name,
             )
         pre, post = self.plan.layers[c.pre], self.plan.layers[c.post]

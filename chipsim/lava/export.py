@@ -87,7 +87,9 @@ def empty_folder(folder: str | Path) -> Path:
     return folder
 
 
-def heading(made: Any, steps: int, title: str, custom: Mapping[str, str], remarks: list[str]) -> dict[str, Any]:
+def heading(
+    made: Any, steps: int, title: str, custom: Mapping[str, str], remarks: list[str]
+) -> dict[str, Any]:
     """What a manifest says of the whole."""
     used = sorted({x["process"] for x in (*made.layers, *made.connections)})
     return {

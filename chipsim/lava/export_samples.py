@@ -123,12 +123,14 @@ def _expected(
 def _remarks(made: SampleDescription) -> list[str]:
     plan = made.plan
     remarks = [
-        "everything plastic runs in processes of chipsim: no engine of products and no LearningDense has part "
-        "in it (engine lines on the widths of chip loihi2_lava)",
+        "every rule runs as lines, on the widths of chip loihi2_lava, in processes of chipsim: Loihi 2's "
+        "engine of products does not execute them, and no LearningDense has part in it",
         f"every {made.steps} steps a sample begins: currents, membranes, spikes under way and traces at 0",
     ]
     if plan.contexts > 1:
-        remarks.append(f"{plan.contexts} contexts share the weights: neuron i of context c is number c * n + i")
+        remarks.append(
+            f"{plan.contexts} contexts share the weights: neuron i of context c is number c * n + i"
+        )
     for k in plan.circuits:
         if k.kind == "contrast":
             name, what = plan.layers[k.layer].name, "the batch" if k.geometry else "the classes"

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from chipsim.lava.arithmetic.numbers import draw_key, hashes, limit, shift_round, top_bits
-from chipsim.lava.arithmetic.program import COMPARE, pair
+from chipsim.lava.arithmetic.program import pair
 
 Inputs = dict  # source -> array: [contexts, n_pre], [contexts, n_post], of reward [contexts]
 

@@ -27,14 +27,15 @@ class Synapses:
         self.state = np.zeros((3, self.b, config["n_post"]), np.int64)  # compared v, v after reset, spikes
         self.axons: list[np.ndarray] = []  # spikes of this sample, by step
         self.lines, self.weight = None, ""
-        if config["program"]:
-            p = config["program"]
-            self.lines, self.weight = Lines(p, self.b, config["n_pre"], config["n_post"], config["seed"]), p["weight"]
+        if p := config["program"]:
+            self.lines = Lines(p, self.b, config["n_pre"], config["n_post"], config["seed"])
             self.lines.thresholds, self.lines.v_frac = config["thr"], config["v_frac"]
+            self.weight = p["weight"]
             for name, start in config["registers"].items():
                 self.lines.values[name][...] = start
         self.weights = weights
-        self.every = Reach(np.ones((self.b, config["n_pre"]), bool), np.ones((self.b, config["n_post"]), bool))
+        pre, post = (np.ones((self.b, config[name]), bool) for name in ("n_pre", "n_post"))
+        self.every = Reach(pre, post)
         self.none = Reach(np.zeros_like(self.every.pre), np.zeros_like(self.every.post))
 
     @property
