@@ -72,7 +72,7 @@ def replayed(hold: bool = False, **options: object) -> Simulator:
         net.integrator("out", 3, tau_v_ms=20)
         out = net.connect("b", "out", rule="delta_end", settings={"params": {"rate": 2}})
         net.error("out", hold=True)
-        net.transport("b", out)
+        net.transport("b", out, register="third_factor")
     else:
         net.error("b", error="spike")
     options = {"engine": "lines", "update": "end", "sample_steps": STEPS, **options}
