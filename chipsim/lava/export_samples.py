@@ -43,7 +43,7 @@ def export_samples(
         )
     given, count, steps = event_arrays(plan, events)
     check_sample(plan, steps)
-    if count % plan.contexts:
+    if not count or count % plan.contexts:
         raise SettingError(
             f"{count} samples in {plan.contexts} contexts", remedy="present a multiple of the contexts"
         )

@@ -168,15 +168,16 @@ class Lines:
 
     def _words(self, r: dict, ordinal: int, step: int) -> np.ndarray:
         """The random words of all elements of a register, with its axes."""
-        place = self.program["connection"]
-        rows = range(self.contexts) if r["per_context"] else (0,)
-        made = [self._row(r["owner"], draw_key(self.seed, place, ordinal, step, b)) for b in rows]
-        return np.stack(made) if r["per_context"] else made[0]
+        rows, place = range(self.contexts if r["per_context"] else 1), self.program["connection"]
+        keys = np.array([draw_key(self.seed, place, ordinal, step, b) for b in rows])[:, None]
+        words = self._rows(r["owner"], keys)
+        return words if r["per_context"] else words[0]
 
-    def _row(self, owner: str, key: int) -> np.ndarray:
+    def _rows(self, owner: str, keys: np.ndarray) -> np.ndarray:
+        """The words that belong to keys int64[rows, 1]."""
         if owner != "syn":
-            return hashes(2 * np.arange(self.n_pre if owner == "pre" else self.n_post), key)
-        post, pre = 2 * np.arange(self.n_post), 2 * np.arange(self.n_pre) + 1
+            return hashes(2 * np.arange(self.n_pre if owner == "pre" else self.n_post), keys)
+        post, pre = hashes(2 * np.arange(self.n_post), keys)[:, None, :], 2 * np.arange(self.n_pre) + 1
         if self.program["noise"] == "lane":
-            return hashes(pre, key)[:, None] ^ hashes(post, key)[None, :]
-        return hashes(pre[:, None], hashes(post, key)[None, :])
+            return hashes(pre, keys)[:, :, None] ^ post
+        return hashes(pre[None, :, None], post)
