@@ -18,6 +18,7 @@ from chipsim.data.events import Events
 from chipsim.errors import LimitError, RunError, SettingError
 from chipsim.lava.arithmetic.lines import Lines
 from chipsim.lava.arithmetic.lines import Reach as Masks
+from chipsim.lava.export import export_lava
 from chipsim.lava.export_samples import export_samples
 from chipsim.lava.lines import describe_lines
 from chipsim.lava.verify import lava_python
@@ -212,6 +213,12 @@ def test_what_has_no_process_is_refused(options, reason, tmp_path):
     with pytest.raises(LimitError, match=reason):
         export_samples(small(**options), Events.from_dense(np.zeros((2, 5, 12), np.int8)), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_lines_are_not_exported_as_one_piece(tmp_path):
+    """Where products learn a rule of lines would look like a connection that does not."""
+    with pytest.raises(LimitError, match="rules that run as lines"):
+        export_lava(small(), Events.from_dense(np.zeros((1, 5, 12), np.int8)), tmp_path / "out")
 
 
 def test_a_remainder_and_a_full_folder_are_refused(tmp_path):

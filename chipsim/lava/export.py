@@ -65,8 +65,15 @@ def export_lava(
     Returns the manifest. Raises LimitError for what Lava cannot express, RunError for a folder in use.
     """
     folder = empty_folder(folder)
+    samples = "use chipsim.lava.export_samples.export_samples"
+    if sim.plan.engine == "lines" and any(c.program for c in sim.plan.connections):
+        raise LimitError("rules that run as lines", where="Lava export in one piece", remedy=samples)
     if sim.plan.contexts != 1:
-        raise LimitError(f"{sim.plan.contexts} contexts", where="Lava export", remedy="run with one context")
+        raise LimitError(
+            f"{sim.plan.contexts} contexts",
+            where="Lava export in one piece",
+            remedy=f"run with one context, or with engine='lines' and {samples}",
+        )
     events = events if isinstance(events, Mapping) else {_only_source(sim): events}
     steps = next(iter(events.values())).n_steps
     copy = fresh_copy(sim)

@@ -47,7 +47,8 @@ def export_run(
 
     A run on another chip is brought to loihi2_lava: its weights are requantised, the loss is printed.
     With `engine` "lines" (default: the run's own) rules run as lines in processes of chipsim, and every
-    sample begins with a reset. Returns the manifest. Raises SettingError for experiments without a stored network of this kind.
+    sample begins with a reset. Returns the manifest. Raises SettingError for experiments without a stored
+    network of this kind.
     """
     start = load_run(run)
     said = stored(start)
