@@ -25,13 +25,21 @@ SECONDS = {"damaged": 60.0, "different": 120.0, "crashed": 120.0, "out of time":
 
 NEURON, FEEDBACK, SAMPLES = "processes/neuron.py", "processes/feedback.py", "processes/samples.py"
 Y1 = "        self.y1_out.send(y1)\n"
-SPIKES = "        self.s_out.send(x.fire(self.a_in.recv()).astype(np.int32))\n"
 BACK = "        self.e_out.send("
 AFTER = "        x.after_signal(step, self.e_in.recv())\n"
 M = '        self._factor(step, bool(self.config["due"][ts - 1]))\n        self.m_out.send(f.m.ravel())\n'
 REPLAYED = "                self._factor(step - steps + past, True)\n"
 SUMS = "        self.a_out.send(x.sums.ravel())\n"
 STARVED = '"dv": 4096 - own["kv"]'
+RUN = "    speak_up()\n"
+MUTE = f"""    from lava.magma.core.model.py.ports import PyOutPortVectorDense as Port
+    send = Port.send
+    def seldom(port, data):
+        model = port._process_model
+        if model.time_step != {STEP} or model.proc_params.get("name") != "%s":
+            send(port, data)
+    Port.send = seldom
+{RUN}"""
 
 
 @dataclass(frozen=True)
@@ -107,60 +115,93 @@ def faults(good: Path) -> Iterator[Fault]:
         ("neuron",),
         lambda folder: flip(folder, f"{lowest}.weights", agreed=True),
     )
+    if "ContextNeuron" in manifest["custom"]:
+        yield from _lines(manifest)
+        return
     yield from _silent(manifest)
     yield from _crashing(manifest)
 
 
 def _silent(manifest: dict) -> Iterator[Fault]:
-    """A model that does not send in one step."""
-    if any(c.get("y") for c in manifest["connections"]):
-        c = next(c for c in manifest["connections"] if c.get("y"))
-        where = ("s_in_y1.recv()", c["name"].replace("->", "__"))
-        yield edited("no y1 sent", "out of time", where, NEURON, Y1, _unless(Y1))
-    elif "ProgramNeuron" in manifest["custom"]:
-        late = SPIKES.replace("self.s_out.send(", "fired = (")
-        late += _unless("        self.s_out.send(fired)\n")
-        yield edited("no spikes sent", "out of time", ("a_in.recv()",), NEURON, SPIKES, late)
-    if "ContextNeuron" in manifest["custom"]:
-        where = ("m_in.recv()", "PyProgramConnectionModel")
-        first, send = M.splitlines(keepends=True)
-        yield edited("no third factor sent", "out of time", where, SAMPLES, M, first + _unless(send))
-        where = ("a_in.recv()", "PyContextNeuronModel")
-        yield edited("no delivered sums sent", "out of time", where, SAMPLES, SUMS, _unless(SUMS))
-    if any(c.get("config", {}).get("replays") for c in manifest["connections"]):
-        late = REPLAYED + "                if past == 1:\n                    continue\n"
-        where = ("m_in.recv()", "PyProgramConnectionModel")
-        yield edited("a replayed third factor is not sent", "out of time", where, SAMPLES, REPLAYED, late)
-    if "FeedbackLearningDense" in manifest["custom"]:
-        late = BACK.replace("self.e_out.send", f"if self.time_step != {STEP}: self.e_out.send")
-        yield edited("nothing sent back", "out of time", ("self.e_in.recv()",), FEEDBACK, BACK, late)
+    """One model, the lowest of its kind, that does not send in one step."""
+    neurons = [x["name"] for x in manifest["layers"] if x["process"] == "ProgramNeuron"]
+    taught = [c for c in manifest["connections"] if c.get("y")]
+    if taught:
+        name, where = taught[0]["post"], (f"{plain(taught[0]['name'])} waits", "s_in_y1.recv()")
+        late = f"        if {not_now(name)}:\n    {Y1}"
+        yield edited(f"{name} sends no y1", "out of time", where, NEURON, Y1, late)
+    elif not neurons:
+        layer = next(x["name"] for x in manifest["layers"] if x["process"] == "LIF")
+        above = next(c["name"] for c in manifest["connections"] if c["pre"] == layer)
+        where = (f"{plain(above)} waits", "s_in.recv()")
+        yield edited(f"{layer} sends no spikes", "out of time", where, "network.py", RUN, MUTE % plain(layer))
+    for connection, port, layer, _ in manifest["wires"]:
+        if port == "e_out":
+            late = BACK.replace("self.e_out.send", f"if {not_now(connection)}: self.e_out.send")
+            where = (f"{plain(layer)} waits", "self.e_in.recv()")
+            yield edited(f"{connection} sends nothing back", "out of time", where, FEEDBACK, BACK, late)
+            break
 
 
-def _unless(line: str) -> str:
-    return f"        if self.time_step != {STEP}:\n    {line}"
+def _lines(manifest: dict) -> Iterator[Fault]:
+    """Faults of networks whose rules run as lines, in the lowest models of a kind."""
+    c = next(c for c in manifest["connections"] if "rule" in c)
+    first, send = M.splitlines(keepends=True)
+    where = (f"{plain(c['name'])} waits", "self.m_in.recv()")
+    late = f"{first}        if {not_now(c['post'])}:\n    {send}"
+    yield edited(f"{c['post']} sends no third factor", "out of time", where, SAMPLES, M, late)
+    late = f"        if {not_now(c['name'])}:\n    {SUMS}"
+    waits = (f"{plain(c['post'])} waits", "self.a_in.recv()")
+    yield edited(f"{c['name']} delivers nothing", "out of time", waits, SAMPLES, SUMS, late)
+    if c["config"]["replays"]:
+        again = f'past == 1 and self.proc_params["name"] == "{plain(c["post"])}"'
+        late = f"{REPLAYED}                if {again}:\n                    continue\n"
+        yield edited(f"{c['post']} sends no replayed factor", "out of time", where, SAMPLES, REPLAYED, late)
+    for name, model, line in ((c["post"], "ContextNeuron", M), (c["name"], "ProgramConnection", SUMS)):
+        raised = f"        if {now(name)}:\n            raise RuntimeError('broken here')\n"
+        where = (f"Py{model}Model {plain(name)}: RuntimeError: broken here", "samples.py")
+        yield edited(f"the model of {name} crashes", "crashed", where, SAMPLES, line, raised + line)
+    gone = f"        if {now(c['name'])}:\n            import os; os._exit(1)\n"
+    where = (f"PyProgramConnectionModel {plain(c['name'])} has ended",)
+    yield edited(f"the model of {c['name']} ends", "out of time", where, SAMPLES, SUMS, gone + SUMS)
+
+
+def now(name: str) -> str:
+    """True in one step of one process."""
+    return f'self.time_step == {STEP} and self.proc_params["name"] == "{plain(name)}"'
+
+
+def not_now(name: str) -> str:
+    """False in that step."""
+    return f"not ({now(name)})"
 
 
 def _crashing(manifest: dict) -> Iterator[Fault]:
-    """A model that raises, one that ends without a word, and one of Lava's own that cannot compute."""
-    raised = f"        if self.time_step == {STEP}:\n            raise RuntimeError('broken here')\n"
-    if "ProgramNeuron" in manifest["custom"]:
-        where = ("PyProgramNeuronModel", "RuntimeError: broken here", "neuron.py")
-        yield edited("a neuron model crashes", "crashed", where, NEURON, AFTER, raised + AFTER)
-        gone = f"        if self.time_step == {STEP}:\n            import os; os._exit(1)\n"
-        where = ("PyProgramNeuronModel", "has ended")
-        yield edited("a neuron model ends", "out of time", where, NEURON, AFTER, gone + AFTER)
-    if "FeedbackLearningDense" in manifest["custom"]:
-        where = ("PyFeedbackLearningDenseModel", "RuntimeError: broken here", "feedback.py")
-        yield edited("a connection crashes", "crashed", where, FEEDBACK, BACK, raised + BACK)
-    if "ContextNeuron" in manifest["custom"]:
-        where = ("PyContextNeuronModel", "RuntimeError: broken here", "samples.py")
-        yield edited("a population crashes", "crashed", where, SAMPLES, M, raised + M)
-        where = ("PyProgramConnectionModel", "RuntimeError: broken here", "samples.py")
-        yield edited("a connection crashes", "crashed", where, SAMPLES, SUMS, raised + SUMS)
+    """Models that raise, one that ends without a word, and one of Lava's own that cannot compute."""
+    neurons = [x["name"] for x in manifest["layers"] if x["process"] == "ProgramNeuron"]
+    back = [c["name"] for c in manifest["connections"] if c["process"] == "FeedbackLearningDense"]
+    if neurons:
+        name = neurons[-1]
+        raised = f"        if {now(name)}:\n            raise RuntimeError('broken here')\n"
+        where = (f"PyProgramNeuronModel {plain(name)}: RuntimeError: broken here", "neuron.py")
+        yield edited(f"the model of {name} crashes", "crashed", where, NEURON, AFTER, raised + AFTER)
+        name = neurons[0]
+        gone = f"        if {now(name)}:\n            import os; os._exit(1)\n"
+        where = (f"PyProgramNeuronModel {plain(name)} has ended",)
+        yield edited(f"the model of {name} ends", "out of time", where, NEURON, AFTER, gone + AFTER)
+    if back:
+        raised = f"        if {now(back[0])}:\n            raise RuntimeError('broken here')\n"
+        where = (f"PyFeedbackLearningDenseModel {plain(back[0])}: RuntimeError: broken here", "feedback.py")
+        yield edited(f"the model of {back[0]} crashes", "crashed", where, FEEDBACK, BACK, raised + BACK)
     if any(x["process"] == "LIF" for x in manifest["layers"]):
         where = ("PyLifModelBitAcc", "TypeError")
         late = STARVED.replace("4096", "4096.5")
         yield edited("a model of Lava's crashes", "crashed", where, "network.py", STARVED, late)
+
+
+def plain(name: str) -> str:
+    """A name as Lava's processes bear it."""
+    return "".join(x if x.isalnum() else "_" for x in name)
 
 
 def edited(name: str, result: str, place: tuple[str, ...], file: str, old: str, new: str) -> Fault:

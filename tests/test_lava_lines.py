@@ -243,7 +243,7 @@ def test_lava_computes_the_same(tmp_path):
 @pytest.mark.slow
 def test_whatever_is_wrong_is_told_with_its_place(tmp_path):
     """A flipped bit in the lowest layer, a crash in a connection, a third factor that is not sent again."""
-    wrong = ("weights of pixels->a", "a connection crashes", "replayed third factor")
+    wrong = ("weights of pixels->a", "model of pixels->a crashes", "no replayed factor")
     made = run(tmp_path, "bell", "--faults", *wrong)["bell"]
     assert made["result"] == "equal", made["text"]
     assert [x["result"] for x in made["faults"]] == ["damaged", "different", "out of time", "crashed"]
