@@ -59,14 +59,14 @@ def contrasted(inputs: int = 1, batch: bool = False) -> Simulator:
 
 def replayed(hold: bool = False, **options: object) -> Simulator:
     """A hidden layer and spiking classes under BELL, both replayed against each step's errors; with `hold`
-    a layer more and a readout that learns after the replay of its final error."""
+    graded inputs, a delay and a readout that learns after the replay of its final error."""
     net, formats = Network(), {"g": Format(True, 8, 6), "acc": Format(True, 9, 5)}
     use = {"params": {"rate": 1, "k_leak": 0.9, "k_reset": 0.2}, "formats": formats}
-    net.source("pixels", 12)
+    net.source("pixels", 12, payload_bits=2 if hold else 1)
     net.lif("a", 9, tau_v_ms=10, threshold=0.3, reset="hard", bias=0.01)
     net.lif("b", 7, tau_v_ms=10, threshold=0.3, reset="hard", bias=0.01)
     net.connect("pixels", "a", rule="bell", gain=2.0, settings=use)
-    up = net.connect("a", "b", rule="bell", gain=2.0, settings=use)
+    up = net.connect("a", "b", rule="bell", gain=2.0, settings=use, delay=3 if hold else 0)
     net.transport("a", up, register="g")
     if hold:
         net.integrator("out", 3, tau_v_ms=20)
@@ -79,25 +79,47 @@ def replayed(hold: bool = False, **options: object) -> Simulator:
     return Simulator(net, load_chip("loihi2_lava"), load_rule, seed=3, **options)
 
 
+def mixed() -> Simulator:
+    """A fixed readout, an error through fixed random weights, a reward; noise of each element."""
+    net, use = Network(), {"settings": {"params": {"rate": 2}}, "gain": 2.0}
+    neuron = {"tau_v_ms": 10, "tau_u_ms": 2, "threshold": 0.3, "reset": "hard", "bias": 0.01}
+    net.source("pixels", 12)
+    for below, name, rule in (("pixels", "a", "decolle"), ("a", "b", "eprop"), ("a", "c", "r_stdp")):
+        net.lif(name, 7, **neuron)
+        net.connect(below, name, rule=rule, **use)
+    net.readout("a", 3)
+    net.integrator("out", 3, tau_v_ms=20)
+    net.connect("b", "out", rule="delta", **use)
+    net.error("out")
+    net.broadcast("b", of="out")
+    net.reward("c")
+    options = {"engine": "lines", "noise": "element", "update": "every:2"}
+    return Simulator(net, load_chip("loihi2_lava"), load_rule, seed=3, **options)
+
+
 MADE = {
     "tp_chip": contrasted,
     "bell": replayed,
     "bell_held": lambda: replayed(hold=True),
     "tp_batch": lambda: contrasted(2, batch=True),
+    "mixed": mixed,
 }
 
 
 def told(name: str, run: bool, faults: list[str]) -> dict:
     """Everything about one network."""
     sim, rng = MADE[name](), np.random.default_rng(1)
-    noise = Events.from_dense((rng.random((SAMPLES, STEPS, 12)) < 0.5).astype(np.int8))
+    most = 1 << sim.plan.layer("pixels").payload_bits
+    dense = rng.integers(1, most, (SAMPLES, STEPS, 12)) * (rng.random((SAMPLES, STEPS, 12)) < 0.5)
+    noise = Events.from_dense(dense.astype(np.int8), graded=most > 2)
     given = feed(sim, noise, rng.integers(0, 3, SAMPLES))
+    reward = rng.uniform(-2, 2, (SAMPLES, STEPS)) if name == "mixed" else None
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary, "export")
-        made = export_samples(sim, in_order(given), folder, given.labels[given.order])
+        made = export_samples(sim, in_order(given), folder, given.labels[given.order], reward)
         found = {key: made[key] for key in ("stock", "custom", "remarks", "steps", "sample_steps")}
         found["history"] = {c["name"]: c["history"] for c in made["connections"] if "history" in c}
-        outputs = sim.present(given.events, given.labels, order=given.order)
+        outputs = sim.present(given.events, given.labels, order=given.order, rewards=reward)
         found |= expectation(np.load(folder / "expected.npz"), sim, outputs)
         if run:
             from lava_faults import tried

@@ -233,8 +233,8 @@ def test_a_remainder_and_a_full_folder_are_refused(tmp_path):
 @needs_lava
 @pytest.mark.slow
 def test_lava_computes_the_same(tmp_path):
-    """Class channels, a batch; a replay against each step's errors, and one against the final error."""
-    for name, made in run(tmp_path, "tp_chip", "tp_batch", "bell_held").items():
+    """Class channels, a batch; a replay of a final error, with graded inputs and a delay; other circuits."""
+    for name, made in run(tmp_path, "tp_chip", "tp_batch", "bell_held", "mixed").items():
         assert made["result"] == "equal", (name, made["text"], made["stderr"])
         assert made["differs"] == [] and min(made["changed"].values()) > 0.05, name
 
