@@ -35,12 +35,10 @@ from chipsim.stacks import Choice, calibrate, simulator, voters
 from chipsim.supervised import SupervisedSettings
 from chipsim.train import accuracy
 
-ROOT = Path(__file__).resolve().parent.parent
 STEPS, TRAINED, CHANGED = 20, 500, 0.05
 FAULTY = 2  # samples of an export that is broken
 PLAIN = {"hidden": (64, 32), "reset": "hard", "weight.bits": 9, "update": "step", "rate": 5, "activity": 3.0,
          "readout_tau_ms": 20.0}  # fmt: skip
-FELL = str(ROOT / "benchmarks" / "rules" / "lava_fell.rule")
 SELDOM = {"update": "every:5"}
 SPIKING = {"classifier": "lif", "classifier_tau_ms": 2.0, "error": "spike", "rate": 8}  # as in the paper
 RULES = {
@@ -50,8 +48,8 @@ RULES = {
     "decolle": {"rate": 7, "activity": 6.0, **SELDOM},
     "ell": SPIKING,
     "ell_fixed": {"rule": "ell", "circuit": "readout", "rate": 6},
-    "fell": {"rule": FELL, **SPIKING},
-    "fell_fixed": {"rule": FELL, "circuit": "readout"},
+    "fell_step": SPIKING,
+    "fell_step_fixed": {"rule": "fell_step", "circuit": "readout", "rate": 8},
     "s_tllr": {"circuit": "broadcast", "rate": 6, **SELDOM},
     "s_tllr_transport": {"rule": "s_tllr", "circuit": "transport", "rate": 6, **SELDOM},
     "dalton": {"rate": 6},
@@ -59,6 +57,9 @@ RULES = {
                 "signal_shift": 3},
     "bell": {"engine": "lines", "update": "end", "rate": 7, "hold": True,
              "formats": {"g": "s8.7", "acc": "s9.6"}},
+    "bell_spiking": {"rule": "bell", "engine": "lines", "update": "end", **SPIKING,
+                     "published": "g", "rate": 5,
+                     "formats": {"g": "s8.7", "acc": "s9.6"}},
 }  # fmt: skip
 LOWER, UPPER = "pixels->hidden1", "hidden1->hidden2"
 STOCK, FEEDBACK, LINES = "LearningDense", "FeedbackLearningDense", "ProgramConnection"
@@ -68,6 +69,7 @@ PROCESSES = {
     "dalton": {LOWER: STOCK, UPPER: FEEDBACK},
     "tp_chip": {LOWER: LINES, UPPER: LINES},
     "bell": {LOWER: LINES, UPPER: LINES},
+    "bell_spiking": {LOWER: LINES, UPPER: LINES},
 }
 
 
@@ -209,6 +211,22 @@ def shown(name: str, samples: int, broken: bool, python: str) -> dict:
     return told
 
 
+def table(found: dict[str, dict]) -> str:
+    """What was found, a row for each export, in Markdown."""
+    rows = ["| export | weights changed | spikes a sample, at least | processes | accuracy | Lava | faults |",
+            "|---|---|---|---|---|---|---|"]  # fmt: skip
+    for name, told in found.items():
+        changed = ", ".join(f"{c} {x['changed']:.0%}" for c, x in told["plastic"].items())
+        spikes = ", ".join(f"{layer} {n}" for layer, n in told["fewest_spikes"].items())
+        score = "" if told["accuracy"] is None else f"{told['accuracy']:.1%}"
+        faults = told.get("faults", [])
+        reported = f"{sum(not x['missed'] for x in faults)} of {len(faults)}" if faults else ""
+        own = ", ".join(told["custom"]) or "none"
+        cells = (name, changed, spikes, own, score, f"{told['result']}, {told['steps']} steps", reported)
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows) + "\n"
+
+
 def main() -> None:
     """Train, export, verify, break; one line a rule. Status 1 if anything is missed."""
     from chipsim.lava.verify import lava_python
@@ -217,7 +235,8 @@ def main() -> None:
     parser.add_argument("rules", nargs="*", default=list(RULES))
     parser.add_argument("--samples", type=int, default=20)
     parser.add_argument("--faults", action="store_true", help="break exports as well")
-    parser.add_argument("--json", type=Path, help="keep what was found; rules of earlier calls stay in it")
+    parser.add_argument("--json", type=Path, help="keep what was found, and a table beside it; what "
+                        "earlier calls found stays in it")  # fmt: skip
     given, python, good = parser.parse_args(), lava_python(), True
     for name in given.rules:
         told = shown(name, given.samples, given.faults, python)
@@ -228,8 +247,10 @@ def main() -> None:
             print(f"  MISSED {reason}", flush=True)
         good = good and not told["missed"]
         if given.json:
-            kept = json.loads(given.json.read_text()) if given.json.exists() else {}
-            given.json.write_text(json.dumps(kept | {name: told}, indent=1) + "\n")
+            kept = (json.loads(given.json.read_text()) if given.json.exists() else {}) | {name: told}
+            kept = {x: kept[x] for x in (*RULES, *kept) if x in kept}
+            given.json.write_text(json.dumps(kept, indent=1) + "\n")
+            given.json.with_suffix(".md").write_text(table(kept))
     raise SystemExit(0 if good else 1)
 
 

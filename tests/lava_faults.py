@@ -21,7 +21,7 @@ from chipsim.lava.verify import verify
 
 MARK = "CHIPSIM_LAVA_FAULT"  # in the environment of every process of a run
 STEP = 4  # in which a process does not send, or a model crashes
-SECONDS = {"damaged": 60.0, "different": 120.0, "crashed": 120.0, "out of time": 20.0}
+SECONDS = {"damaged": 60.0, "different": 120.0, "crashed": 120.0, "out of time": 40.0}
 
 NEURON, FEEDBACK, SAMPLES = "processes/neuron.py", "processes/feedback.py", "processes/samples.py"
 Y1 = "        self.y1_out.send(y1)\n"
@@ -124,14 +124,13 @@ def faults(good: Path) -> Iterator[Fault]:
 
 def _silent(manifest: dict) -> Iterator[Fault]:
     """One model, the lowest of its kind, that does not send in one step."""
-    neurons = [x["name"] for x in manifest["layers"] if x["process"] == "ProgramNeuron"]
     taught = [c for c in manifest["connections"] if c.get("y")]
     if taught:
         name, where = taught[0]["post"], (f"{plain(taught[0]['name'])} waits", "s_in_y1.recv()")
         late = f"        if {not_now(name)}:\n    {Y1}"
         yield edited(f"{name} sends no y1", "out of time", where, NEURON, Y1, late)
-    elif not neurons:
-        layer = next(x["name"] for x in manifest["layers"] if x["process"] == "LIF")
+    else:
+        layer = next(x["name"] for x in manifest["layers"] if x["process"] != "RingBuffer")
         above = next(c["name"] for c in manifest["connections"] if c["pre"] == layer)
         where = (f"{plain(above)} waits", "s_in.recv()")
         yield edited(f"{layer} sends no spikes", "out of time", where, "network.py", RUN, MUTE % plain(layer))

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from chipsim.data.events import Events
 from chipsim.errors import LimitError, NetworkError, RunError, SettingError
 from chipsim.lava import export as export_module
 from chipsim.lava.export import export_lava
+from chipsim.lava.network import load
 from chipsim.lava.verify import group_of, lava_python, verify
 from chipsim.microcode.syntax import load_rule
 from chipsim.network import Network
@@ -134,6 +136,28 @@ def test_what_the_chip_does_not_do_is_refused():
             plan(**layer)
     with pytest.raises(NetworkError, match="reset_every"):
         plan(reset_every=(0, 1))
+
+
+def test_a_damaged_file_is_told_with_its_array(tmp_path):
+    """One bit of the file, not of a number: zip and zlib see it before any checksum of ours."""
+    exported(tmp_path / "out")
+    path = tmp_path / "out" / "network.npz"
+    whole = path.read_bytes()
+    with zipfile.ZipFile(path) as file:
+        info = file.getinfo("in->a.weights.npy")
+    inside = info.header_offset + 30 + len(info.filename) + info.compress_size // 2
+    for at in (inside, len(whole) - 10):
+        data = bytearray(whole)
+        data[at] ^= 4
+        path.write_bytes(data)
+        with pytest.raises(ValueError, match="network.npz: .* cannot be read") as caught:
+            load(tmp_path / "out")
+        assert at != inside or "'in->a.weights'" in str(caught.value)
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match="network.npz: the file cannot be read"):
+        load(tmp_path / "out")
+    path.write_bytes(whole)
+    load(tmp_path / "out")
 
 
 def test_verify_refuses_what_is_no_export(tmp_path):

@@ -40,17 +40,22 @@ def export_lava(
 ) -> None:
     """A run's network as Lava processes with what chipsim computed: DIR/run.py compares, bit for bit."""
     check_choice("--engine", engine, ENGINES)
+    _exported(run, folder, samples, data, engine)
+    print(f"compare it with: chipsim lava verify {folder}")
+
+
+def _exported(run: str, folder: Path, samples: int, data: Path | None, engine: str | None = None) -> None:
+    """Write the export and say what it is made of."""
     from chipsim.lava.stored import export_run
     from chipsim.progress import Progress
 
     with Progress(sys.stdout) as progress:
         made = export_run(run, folder, samples, data, progress, engine)
-    print(f"{folder}: {made['steps']} steps; stock processes {', '.join(made['stock'])}")
+    print(f"{run}: {made['steps']} steps; stock processes {', '.join(made['stock'])}")
     for name, what in made["custom"].items():
         print(f"  custom process {name}: {what}")
     for remark in made["remarks"]:
         print(f"  {remark}")
-    print(f"compare it with: chipsim lava verify {folder}")
 
 
 @app.command()
@@ -61,15 +66,17 @@ def verify(
     data: Data = None,
 ) -> None:
     """Run an export in Lava, in a process of its own, and compare. Status 0: equal; 1: not."""
+    from chipsim.lava.verify import lava_python
     from chipsim.lava.verify import verify as run_there
 
     if (folder / "run.py").is_file() or not (folder / "metrics.jsonl").is_file():
         verdict = run_there(folder, seconds)
     else:
+        python = lava_python()  # before the export is made
         with tempfile.TemporaryDirectory(prefix="chipsim-export-") as temporary:
             made = Path(temporary, "export")
-            export_lava(str(folder), made, samples, data)
-            verdict = run_there(made, seconds)
+            _exported(str(folder), made, samples, data)
+            verdict = run_there(made, seconds, python)
     print(f"{verdict.result}: {verdict.text} ({verdict.seconds:.1f} s)")
     if not verdict.equal:
         for line in verdict.stderr.strip().splitlines()[-20:]:

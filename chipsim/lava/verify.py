@@ -52,7 +52,11 @@ def lava_python() -> str:
     try:
         done = subprocess.run([python, "-c", code], capture_output=True, text=True, timeout=120)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise SettingError(f"{python} cannot be run: {error}", where=PYTHON) from None
+        raise SettingError(
+            f"{python} cannot be run: {error}",
+            where=PYTHON if named else "this interpreter",
+            remedy=f"name in {PYTHON} an interpreter that has lava-nc 0.10.0",
+        ) from None
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no lava-nc"])[-1]
         raise SettingError(
