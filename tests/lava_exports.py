@@ -213,8 +213,8 @@ def shown(name: str, samples: int, broken: bool, python: str) -> dict:
 
 def table(found: dict[str, dict]) -> str:
     """What was found, a row for each export, in Markdown."""
-    rows = ["| export | weights changed | spikes a sample, at least | processes | accuracy | Lava | faults |",
-            "|---|---|---|---|---|---|---|"]  # fmt: skip
+    head = "export", "weights changed", "spikes a sample, at least", "custom processes", "accuracy", "Lava"
+    rows = [f"| {' | '.join(head)} | faults reported |", "|---" * 7 + "|"]
     for name, told in found.items():
         changed = ", ".join(f"{c} {x['changed']:.0%}" for c, x in told["plastic"].items())
         spikes = ", ".join(f"{layer} {n}" for layer, n in told["fewest_spikes"].items())

@@ -6,6 +6,7 @@ import ast
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -171,8 +172,9 @@ def test_an_interpreter_without_lava_is_named(monkeypatch, tmp_path):
         lava_python()
 
 
-def test_a_killed_watcher_takes_the_run_with_it(tmp_path):
-    """SIGKILL leaves verify no time to clean up: the run sees its standard input close."""
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_a_killed_watcher_takes_the_run_with_it(number, tmp_path):
+    """Ctrl-C, and what leaves verify no time to clean up: the run sees its standard input close."""
     template = Path(export_module.__file__).with_name("run_template.py").read_text()
     (tmp_path / "network.py").write_text(
         "import os, pathlib, time\n"
@@ -186,9 +188,9 @@ def test_a_killed_watcher_takes_the_run_with_it(tmp_path):
         (tmp_path / name).write_text("{}")
     code = f"from chipsim.lava.verify import verify; verify({str(tmp_path)!r}, 600.0, {sys.executable!r})"
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    watcher = subprocess.Popen([sys.executable, "-c", code], env=environment)
+    watcher = subprocess.Popen([sys.executable, "-c", code], env=environment, stderr=subprocess.DEVNULL)
     pids = _waited(lambda: [int(x.name[3:]) for x in tmp_path.glob("pid*")], lambda x: len(x) == 2)
-    watcher.kill()
+    watcher.send_signal(number)
     watcher.wait()
     assert _waited(lambda: [p for p in pids if _alive(p)], lambda x: not x) == []
 

@@ -51,7 +51,7 @@ def _read(path: Path) -> dict[str, np.ndarray]:
     """All arrays of a file. Raises ValueError that names the file and the array that cannot be read."""
     key = ""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as data, np.load(data, allow_pickle=False) as file:
             arrays = {}
             for key in file.files:
                 arrays[key] = file[key]
