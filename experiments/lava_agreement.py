@@ -18,6 +18,8 @@ r_stdp_step also by constants that 4 bits cannot hold, the s_tllr family by the 
 comparisons (sdsp), state per context (eprop, fell_exact), replay (bell), 12-bit traces. chipsim runs 550 to
 750 times as many steps per second as Lava under pair STDP, about 200 times under u0*x1*y1, 70 to 2,000 times
 under the rules with their circuits.
+A rule that is refused as products, or needs several contexts, may still run as its lines in processes of
+chipsim: the column `as lines` names them.
 Without lava-nc (Python 3.10, or the interpreter that CHIPSIM_LAVA_PYTHON names) Lava's columns say so.
 Seeds: one (--seed). Run time: 5 min, 9 where everything is compiled first; `--set lava=false`: 1 min.
 Scaled down: nothing is trained; weights are drawn, thresholds and errors calibrated on random input.
@@ -33,7 +35,15 @@ from pydantic import Field
 
 from chipsim.chip import load_chip
 from chipsim.errors import ChipsimError, RunError, SettingError, did_you_mean
-from chipsim.lava.beside import CHIP, Case, forced_case, lava_case, own_seconds, rule_case
+from chipsim.lava.beside import (
+    CHIP,
+    Case,
+    as_lines,
+    forced_case,
+    lava_case,
+    own_seconds,
+    rule_case,
+)
 from chipsim.lava.timed import timed
 from chipsim.lava.verify import lava_python
 from chipsim.library import entries
@@ -119,10 +129,13 @@ def _row(context, rule, form, own, python):
     """A row of the table and the values behind it."""
     program, chip = load_rule(rule), load_chip(CHIP)
     said = verdict(program, chip, rule_use(chip))
-    several = form and "part_of" not in own
-    row = {"rule": f"{rule} ({form})" if several else rule, "in Lava": WORDS[said.word]}
+    row = {
+        "rule": f"{rule} ({form})" if len(forms(Path(__file__)).get(rule, {})) > 1 else rule,
+        "in Lava": WORDS[said.word],
+    }
     if said.word == "refused":
-        return row | {"what or why": why(program, said.reasons[0], chip)}, asdict(said)
+        row["what or why"] = why(program, said.reasons[0], chip)
+        return row | _as_lines(context, rule, own), asdict(said)
     row["what or why"] = "; ".join(said.reasons) or "every line"
     found = measured(program, chip, context.settings.recordings)
     row |= told(found)
@@ -194,8 +207,20 @@ def _times(context, rule, own, python):
     except RunError as error:
         return {"Lava, steps/s": " ".join(error.message.split())}
     except ChipsimError as error:
-        return {"chipsim, steps/s": f"no network for Lava: {' '.join(error.message.split())}"}
+        reason = f"no network for Lava: {' '.join(error.message.split())}"
+        return {"chipsim, steps/s": reason} | _as_lines(context, rule, own)
     return _ratio(ours, theirs) | {"spikes of the layer": f"{100 * spikes:.1f} %"}
+
+
+def _as_lines(context, rule, own):
+    """Whether the rule runs in Lava as it is written, in processes of chipsim."""
+    if "part_of" in own:
+        return {}
+    try:
+        used = as_lines(rule, own, (context.settings.inputs, context.settings.size), context.seed)
+    except ChipsimError:
+        return {}
+    return {"as lines": ", ".join(used)}
 
 
 def _figure(context, name, python):

@@ -83,6 +83,7 @@ def test_a_short_run(tmp_path):
     assert rows["ell"]["in Lava"] == "exact" and rows["sdsp"]["in Lava"] == "refused"
     assert "line 38" in rows["sdsp"]["what or why"] and "chipsim, steps/s" not in rows["sdsp"]
     assert "contexts" in rows["tp_chip"]["chipsim, steps/s"]
+    assert rows["tp_chip"]["as lines"] == rows["sdsp"]["as lines"] == "ContextNeuron, ProgramConnection"
     assert rows["delta"]["chipsim, steps/s"] == "in the network of s_tllr"
     for row in (*told["speed"], rows["ell"]):
         assert int(row["chipsim, steps/s"].replace(",", "")) > 0 and row["spikes of the layer"].endswith("%")

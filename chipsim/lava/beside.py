@@ -18,6 +18,7 @@ from chipsim.chip import load_chip
 from chipsim.compile.run import compiled_steps
 from chipsim.data.events import Events
 from chipsim.feed import silent_labels
+from chipsim.lava.describe_samples import CUSTOM, SampleDescription
 from chipsim.lava.export import export_lava, fresh_copy
 from chipsim.lava.from_lava import LavaRule, rule_text
 from chipsim.microcode.syntax import load_rule, parse_rule
@@ -75,21 +76,11 @@ def forced_case(rule: str, rules: object, sizes: tuple[int, int], steps: int, se
     return Case(fresh_copy(Simulator(net, load_chip(CHIP), rules, seed)), events)
 
 
-def rule_case(
-    rule: str, own: dict, sizes: tuple[int, int], steps: int, seed: int = 1, fit: str = "refuse"
-) -> Case:
+def rule_case(rule: str, own: dict, sizes: tuple[int, int], steps: int, seed: int = 1) -> Case:
     """One hidden layer under a rule with its circuit (`own`: further settings of a stack) and random input;
     thresholds and errors are calibrated. Raises the errors of `Simulator`."""
-    (n_in, n), rng = sizes, np.random.default_rng(seed)
-    s = StackSettings(**{**STACK, **own, "hidden": (n,)})
-    circuit = s.circuit or load_rule(rule).circuit
-    if circuit in known():
-        net = build(s, n_in, CLASSES, rule)
-    else:
-        net = _plain(rule, s, n_in, n, circuit)
-    options = {"update": s.update, "weight_bits": s.weight_bits, "fit": fit}
-    options["contexts"] = contexts(s, CLASSES, circuit)
-    sim = Simulator(net, load_chip(CHIP), load_rule, seed, **options)
+    n_in, rng = sizes[0], np.random.default_rng(seed)
+    sim, s, circuit = _simulator(rule, own, sizes, seed)
     _rates(sim, s.rate)
     dense = rng.random((SAMPLES, SAMPLE, n_in)) < INPUT
     few = silent_labels(sim, Events.from_dense(dense.astype(np.int8)))
@@ -99,6 +90,31 @@ def rule_case(
     rewards = rng.choice([-1.0, 0.0, 0.0, 1.0], steps) if circuit == "reward" else None
     labels = np.arange(steps) // SAMPLE % CLASSES if sim.plan.circuits and rewards is None else None
     return Case(fresh_copy(sim), {"pixels": events}, labels, rewards)
+
+
+def as_lines(rule: str, own: dict, sizes: tuple[int, int], seed: int = 1) -> tuple[str, ...]:
+    """The custom processes in which the same network runs with the rule's lines as they are, in narrowed
+    registers (`export_samples`). Raises the errors of `Simulator` and of the export."""
+    sim, *_ = _simulator(rule, own, sizes, seed, engine="lines", fit="narrow", sample_steps=SAMPLE)
+    made = SampleDescription(sim.plan, sim.state, SAMPLE)
+    used = {x["process"] for x in (*made.layers, *made.connections)}
+    return tuple(sorted(used & set(CUSTOM)))
+
+
+def _simulator(
+    rule: str, own: dict, sizes: tuple[int, int], seed: int, **options: object
+) -> tuple[Simulator, StackSettings, str | None]:
+    """The network, its settings and circuit."""
+    n_in, n = sizes
+    s = StackSettings(**{**STACK, **own, "hidden": (n,)})
+    circuit = s.circuit or load_rule(rule).circuit or None
+    if circuit in known():
+        net = build(s, n_in, CLASSES, rule)
+    else:
+        net = _plain(rule, s, n_in, n, circuit)
+    options |= {"update": s.update, "weight_bits": s.weight_bits}
+    options["contexts"] = contexts(s, CLASSES, circuit)
+    return Simulator(net, load_chip(CHIP), load_rule, seed, **options), s, circuit
 
 
 def _plain(rule: str, s: StackSettings, n_in: int, n: int, circuit: str | None) -> Network:
