@@ -106,7 +106,7 @@ def test_a_pair_that_runs_has_its_numbers(chipsim):
     done = chipsim("run", NAME, "--json", "--out", "one", *sets)
     assert done.status == 0, done.err
     (row,) = json.loads(done.out)["table"]
-    assert row["verdict"] == "accepted" and row["fits"] == "1 core(s)" and "not run" not in row
+    assert row["verdict"] == "accepted" and row["fits"] == "1 core(s)" and "not run" not in row, str(row)
     stored = json.loads(Path("one/one_rule_many_chips.json").read_text())
     (run,) = stored["values"]["runs"]
     assert row["test"] == f"{100 * run['accuracy']['test']:.2f}"
