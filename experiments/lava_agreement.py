@@ -15,7 +15,7 @@ of every step and final weights must be equal, or the row says where they differ
              LearningDense alone, in one process without channels (`model`)
 Expected: 3 rules are one exact product; those with traces differ by the rounding of traces, STDP and
 r_stdp_step also by constants that 4 bits cannot hold, the s_tllr family by the order of the step. Refused are
-comparisons (sdsp), state per context (eprop, fell_exact), replay (bell), 12-bit traces. chipsim runs 550 to
+comparisons (sdsp), state per context (eprop, fell_exact), replay (bell), 12-bit traces. chipsim runs 500 to
 750 times as many steps per second as Lava under pair STDP, about 200 times under u0*x1*y1, 70 to 2,000 times
 under the rules with their circuits.
 A rule that is refused as products, or needs several contexts, may still run as its lines in processes of
