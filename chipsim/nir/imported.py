@@ -1,0 +1,129 @@
+"""A NIR file on a chip: reading it, running it, and comparing it with the same graph in float64."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chipsim.data.events import Events
+from chipsim.errors import DataError
+from chipsim.nir.discrete import Convention
+from chipsim.nir.floats import run_floats
+from chipsim.nir.graph import Graph, read_graph
+from chipsim.nir.paths import described
+from chipsim.nir.place import CONSTANT, Placed, place
+from chipsim.nir.weights import map_order
+
+MOST_STEPS = 100_000
+
+
+@dataclass
+class Imported:
+    """A graph on a chip. `simulator` is an ordinary one; `run` feeds and reads it in NIR's order and units."""
+
+    placed: Placed
+
+    @property
+    def simulator(self) -> Any:
+        """The network on the chip, with the thresholds and biases of each neuron in its state."""
+        return self.placed.simulator
+
+    def inputs(self) -> dict[str, tuple[int, ...]]:
+        """Input's name -> shape of what it takes in a step."""
+        return {p.name: p.shape for p in self.placed.described.populations if p.kind == "source"}
+
+    def run(self, spikes: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """What every population does from the first step on, learning off.
+
+        spikes   0 and 1, [steps, *shape] of the only Input, or Input's name -> such an array
+        Returns population's name -> float64[steps, *shape]: spikes 0 and 1, or potentials in NIR's units.
+        Raises DataError for arrays that do not fit.
+        """
+        given = self.checked(spikes)
+        steps = len(next(iter(given.values())))
+        placed, sim = self.placed, self.placed.simulator
+        placed.fresh()
+        sim.probes = {}
+        read = [p for p in placed.described.populations if p.neuron is not None]
+        names = {p.name: f"{p.name}.{'spikes' if p.kind == 'lif' else 'v'}" for p in read}
+        sim.probe(*names.values())
+        sim.run(self.events(given), learn=False)
+        made = {}
+        for p in read:
+            rows = np.array(sim.probes[names[p.name]], np.float64).reshape(steps, p.size)
+            out = np.empty_like(rows)
+            out[:, map_order(p.shape)] = rows
+            if p.kind == "integrator":
+                out = out / placed.layers[p.name].scale + p.neuron.origin
+            made[p.name] = out.reshape(steps, *p.shape)
+        return made
+
+    def run_floats(self, spikes: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The same of the graph in float64, with the chip's smallest delay."""
+        given = self.checked(spikes)
+        found = run_floats(self.placed.described, given, self.placed.low)
+        shapes = {p.name: p.shape for p in self.placed.described.populations if p.neuron is not None}
+        return {name: found[name].reshape(-1, *shape) for name, shape in shapes.items()}
+
+    def checked(self, spikes: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Arrays for every Input as uint8[steps, n], in NIR's order. Raises DataError."""
+        shapes = self.inputs()
+        if not isinstance(spikes, Mapping):
+            if len(shapes) != 1:
+                raise DataError(
+                    f"one array for the inputs {', '.join(shapes)}", remedy="give one for each, by name"
+                )
+            spikes = dict.fromkeys(shapes, spikes)
+        if set(spikes) != set(shapes):
+            raise DataError(f"spikes for {', '.join(spikes)}; the inputs are {', '.join(shapes)}")
+        made = {}
+        for name, shape in shapes.items():
+            array = np.asarray(spikes[name])
+            flat = array.reshape(len(array), -1) if array.ndim > 1 and len(array) else array
+            if flat.ndim != 2 or flat.shape[1] != int(np.prod(shape)) or array.dtype.kind not in "biuf":
+                raise DataError(
+                    f"spikes of shape {array.shape} for input '{name}'",
+                    remedy=f"[steps, {', '.join(map(str, shape))}]",
+                )
+            if not 1 <= len(flat) <= MOST_STEPS or not ((flat == 0) | (flat == 1)).all():
+                raise DataError(
+                    f"spikes of input '{name}' are not 0 and 1 in 1 to {MOST_STEPS} steps",
+                    remedy="real numbers are no spikes: encode them first",
+                )
+            made[name] = flat.astype(np.uint8)
+        if len({len(array) for array in made.values()}) > 1:
+            raise DataError("inputs of different numbers of steps")
+        return made
+
+    def events(self, spikes: Mapping[str, np.ndarray]) -> dict[str, Events]:
+        """Events of the sources for arrays as `checked` returns them."""
+        made = {}
+        for name, array in spikes.items():
+            order = map_order(self.inputs()[name])
+            made[name] = Events.from_dense(array[None][:, :, order])
+        if any(layer.name == CONSTANT for layer in self.simulator.network.layers):
+            made[CONSTANT] = Events.from_dense(np.ones((1, len(array), 1), np.uint8))
+        return made
+
+
+def import_nir(
+    file: str | Path | Graph,
+    chip: Any,
+    how: Convention | None = None,
+    *,
+    bits: int | None = None,
+    seed: int = 0,
+) -> Imported:
+    """A NIR file on a chip.
+
+    file   its path, or what `read_graph` returned
+    how    how its equations become steps (`discrete.convention`)
+    bits   of weights; default: the chip's
+    Raises DataError for a damaged or hostile file, NetworkError and LimitError for what cannot run.
+    """
+    graph = file if isinstance(file, Graph) else read_graph(file)
+    return Imported(place(described(graph, how or Convention()), chip, bits, None, seed))

@@ -1,0 +1,305 @@
+"""Populations and paths as layers and connections of a chip.
+
+The unit of a layer's potentials is free: weights, threshold and bias of a layer are multiplied by one
+number, so that its largest weight uses the whole range of the chip's weights and the layer does the
+same. What then is lost is the rounding to the chip's formats, which `report.py` states.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from chipsim.errors import LimitError, NetworkError
+from chipsim.fixed import Format, fold
+from chipsim.network import Network
+from chipsim.nir.paths import Described, Path, Population
+from chipsim.nir.weights import Wire, layer_size, map_order, wire
+from chipsim.plan.lava import WEIGHT_SHIFT, is_lava, stored_bias
+from chipsim.simulator import Simulator
+
+CONSTANT = "constant"  # a source that is active in every step: biases of synaptic currents
+SMALLEST_RANGE = 2.0**-4  # w_range of the weakest of several connections into a layer
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """How a layer or connection stood on the chip that wrote the file; nothing is rescaled then.
+
+    ranges   connection's name -> (w_range, bits); options: layer's name -> options of `Network.lif`
+    """
+
+    ranges: Mapping[str, tuple[float, int]]
+    options: Mapping[str, Mapping[str, Any]]
+
+
+@dataclass
+class Layer:
+    """A population on the chip: the real numbers wanted, in the layer's order, times `scale`."""
+
+    population: Population
+    scale: float = 1.0
+    threshold: np.ndarray | None = None
+    bias: np.ndarray | None = None
+    ranges: dict[str, float] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Placed:
+    """A graph on a chip: `simulator` runs it. wires: connection's name -> (path or None, wanted weights)."""
+
+    described: Described
+    chip: Any
+    simulator: Simulator
+    layers: dict[str, Layer]
+    wires: dict[str, tuple[Path | None, Wire, np.ndarray]]
+    exact: bool
+
+    @property
+    def low(self) -> int:
+        """Smallest delay on the chip."""
+        return self.chip.step.min_delay
+
+    def fresh(self) -> None:
+        """Back to the first step."""
+        self.simulator.reset()
+        store_constants(self)
+
+
+def place(
+    described: Described, chip: Any, bits: int | None = None, fixed: Fixed | None = None, seed: int = 0
+) -> Placed:
+    """Put a graph on a chip. Raises NetworkError, LimitError for what the chip cannot do."""
+    _check_chip(chip)
+    width = bits or chip.weight.default_bits
+    wires = _wires(described)
+    layers = {
+        p.name: _scaled(
+            p, [(n, w) for n, (path, w) in wires.items() if path.post == p.name], chip, width, fixed
+        )
+        for p in described.populations
+    }
+    network = Network(dt_ms=described.how.dt * 1e3)
+    for p in described.populations:
+        _layer(network, p, layers[p.name], described, fixed)
+    wanted: dict[str, tuple[Path | None, Wire, np.ndarray]] = {}
+    for name, (path, made) in wires.items():
+        post = layers[path.post]
+        weights = made.weights * post.scale
+        _connect(network, chip, name, path, made, weights, post.ranges[name], fixed)
+        wanted[name] = (path, made, weights)
+    _constants(network, described, layers, wires, wanted)
+    placed = Placed(
+        described,
+        chip,
+        Simulator(network, chip, {}, seed, weight_bits=bits),
+        layers,
+        wanted,
+        fixed is not None,
+    )
+    store_constants(placed)
+    return placed
+
+
+def _check_chip(chip: Any) -> None:
+    if chip.fixed is not None or chip.step.mode == "event":
+        raise LimitError(
+            "its step is fixed hardware, not populations of neurons in steps of dt",
+            where=f"chip {chip.name}",
+            remedy="import onto ideal, loihi1, loihi2, loihi2_lava, spinnaker1, spinnaker2 or truenorth",
+        )
+
+
+def _wires(described: Described) -> dict[str, tuple[Path, Wire]]:
+    """Connection's name -> its path and weights; names are those of the nodes with weights, made unique."""
+    named: dict[str, tuple[Path, Wire]] = {}
+    taken = {p.name for p in described.populations}
+    for path in described.paths:
+        name = base = path.name
+        for number in range(2, 2 + len(named) + len(taken)):
+            if name not in named and name not in taken:
+                break
+            name = f"{base} {number}" if number > 2 else f"{base} {path.pre}->{path.post}"
+        where = f"{described.graph.path}: {path.pre} -> {path.post}"
+        made = wire(path, described.population(path.pre), described.population(path.post), where)
+        named[name] = (path, made)
+    return named
+
+
+def _scaled(p: Population, into: list, chip: Any, width: int, fixed: Fixed | None) -> Layer:
+    """A population's scale, and the w_range of each of its connections."""
+    made = Layer(p)
+    if p.neuron is None:
+        return made
+    order = map_order(p.shape)
+    bias = p.neuron.drive[order]
+    if p.neuron.k_u is None:
+        for _, w in into:
+            bias = bias + (0 if w.bias is None else w.bias)
+    made.bias = bias
+    made.threshold = None if p.neuron.threshold is None else p.neuron.threshold[order]
+    if fixed is not None:
+        made.ranges = {name: fixed.ranges[name][0] for name, _ in into}
+        return made
+    signed = chip.weight.signed
+    most = {name: float(np.abs(w.weights).max(initial=0.0)) for name, w in into}
+    if not signed and any((w.weights < 0).any() for _, w in into):
+        raise LimitError(
+            f"weights below 0 into '{p.name}'; the chip has none",
+            where=f"chip {chip.name}",
+            remedy="take another chip",
+        )
+    top = 1 - 2.0 ** -(width - signed)
+    largest = max(most.values(), default=0.0)
+    made.scale = max(top, 0.5) / largest if largest else 1.0
+    least = 1.0 if is_lava(chip) else SMALLEST_RANGE
+    made.ranges = {
+        name: min(1.0, max(least, _power_above(value * made.scale / max(top, 0.5))))
+        for name, value in most.items()
+    }
+    _into_membrane(made, chip)
+    return made
+
+
+def _power_above(value: float) -> float:
+    """The smallest power of two that is not below a value; 0 gives 1."""
+    return 2.0 ** math.ceil(math.log2(value) - 1e-12) if value > 0 else 1.0
+
+
+def _into_membrane(made: Layer, chip: Any) -> None:
+    """Thresholds and biases must fit the membrane: coarser weights first, then a smaller scale."""
+    needed = max(
+        2 * float(np.max(made.threshold)) if made.threshold is not None else 0.0,
+        4 * float(np.abs(made.bias).max(initial=0.0)),
+    )
+    while True:
+        finest = min(made.ranges.values(), default=1.0)
+        room = 2.0 ** (chip.neuron.v_bits - 1 - 7 - chip.neuron.guard_bits) * finest
+        if needed * made.scale <= room:
+            return
+        if finest < 1.0:
+            made.ranges = {name: max(r, 2 * finest) for name, r in made.ranges.items()}
+            continue
+        made.scale = room / needed
+        made.notes.append(
+            "its weights are small beside its threshold: they use only a part of their range, so that the "
+            "threshold fits the membrane"
+        )
+        return
+
+
+def _layer(network: Network, p: Population, made: Layer, described: Described, fixed: Fixed | None) -> None:
+    size = layer_size(p.shape)
+    if p.kind == "source":
+        network.source(p.name, size)
+        return
+    dt = network.dt_ms
+    options: dict[str, Any] = {"tau_v_ms": _tau(p.neuron.k_v, dt), "tau_u_ms": None}
+    if p.neuron.k_u is not None:
+        options["tau_u_ms"] = _tau(p.neuron.k_u, dt)
+    if p.kind == "lif":
+        options |= {"reset": p.neuron.reset, "threshold": float(np.median(made.threshold)) * made.scale}
+    if fixed is not None:
+        options |= fixed.options.get(p.name, {})
+    add = network.lif if p.kind == "lif" else network.integrator
+    add(p.name, size, **options)
+
+
+def _tau(k: float, dt_ms: float) -> float:
+    """The time constant that `Network` takes for a factor k, in ms."""
+    return math.inf if k >= 1 else -dt_ms / math.log(k) if k > 1e-6 else dt_ms / 40
+
+
+def _connect(network, chip, name, path, made: Wire, weights, w_range: float, fixed: Fixed | None) -> None:
+    pre = path.pre
+    if made.pool is not None:
+        size, kind = made.pool
+        pre = f"{path.pre} {kind} {size}x{size}"
+        if all(layer.name != pre for layer in network.layers):
+            network.pool(path.pre, pre, size, kind)
+    low = chip.step.min_delay
+    options: dict[str, Any] = {"w_range": w_range, "weights": weights, "delay": path.least(low)}
+    if fixed is not None:
+        options["bits"] = fixed.ranges[name][1]
+    if made.delays is not None:
+        base = int(path.back or low > 0)
+        options["delay"] = base
+        options["delays"] = _own_delays(np.maximum(made.delays, max(low, base)), base - (low > 0), path)
+    if made.conv is not None:
+        kernel, stride, pad = made.conv
+        network.conv(pre, path.post, kernel, stride=stride, pad=pad, name=name, **options)
+    else:
+        network.connect(pre, path.post, name=name, sparse=made.sparse, **options)
+
+
+def _own_delays(wanted: np.ndarray, already: int, path: Path) -> np.ndarray:
+    steps = wanted - already
+    if steps.max(initial=0) > 255:
+        raise LimitError(
+            f"delays of {steps.max()} steps", where=f"{path.pre} -> {path.post}", remedy="255 at most"
+        )
+    return steps.astype(np.uint8)
+
+
+def _constants(network, described, layers, wires, wanted) -> None:
+    """Biases of layers with a synaptic current come through an axon that is active in every step."""
+    for p in described.populations:
+        if p.neuron is None or p.neuron.k_u is None:
+            continue
+        biases = [w.bias for path, w in wires.values() if path.post == p.name and w.bias is not None]
+        if not biases:
+            continue
+        made = layers[p.name]
+        weights = sum(biases)[None, :] * made.scale
+        if all(layer.name != CONSTANT for layer in network.layers):
+            network.source(CONSTANT, 1)
+        name = f"{CONSTANT}->{p.name}"
+        w_range = max(1.0, _power_above(float(np.abs(weights).max())))
+        network.connect(CONSTANT, p.name, name=name, weights=weights, w_range=w_range, delay=0)
+        wanted[name] = (None, Wire(weights, what="biases, from an axon that is always active"), weights)
+        made.ranges[name] = w_range
+
+
+def store_constants(placed: Placed) -> None:
+    """Thresholds and biases of each neuron into the state: NIR fires above the threshold, so the chip's is
+    the first number of the membrane that is above it (of those that compare with >: the last that is
+    not)."""
+    sim = placed.simulator
+    for x in sim.plan.layers:
+        made = placed.layers.get(x.name)
+        if made is None or made.population.neuron is None:
+            continue
+        lava = is_lava(placed.chip)
+        if made.threshold is not None:
+            fit = partial(_threshold, fmt=x.v_fmt, compare=x.compare, step=WEIGHT_SHIFT if lava else 0)
+            sim.state[f"l{x.index}_thr"][:] = _each(made.threshold * made.scale, fit)
+        if made.bias is not None:
+            fit = partial(_bias, fmt=x.v_fmt, lava=lava)
+            sim.state[f"l{x.index}_bias"][:] = _each(made.bias * made.scale, fit)
+
+
+def _bias(value: float, fmt: Format, lava: bool) -> int:
+    return stored_bias(value, fmt) if lava else fold(Fraction(value), fmt).raw
+
+
+def _each(values: np.ndarray, of: Any) -> np.ndarray:
+    """A function of every value, called once for each that differs."""
+    known, place = np.unique(values, return_inverse=True)
+    return np.array([of(float(value)) for value in known], np.int64)[place.reshape(-1)]
+
+
+def _threshold(value: float, fmt: Format, compare: str, step: int) -> int:
+    if step:  # whole LSBs of a weight
+        return max(1, fold(Fraction(value), Format(True, 32, fmt.frac - step)).raw) << step
+    below = math.floor(Fraction(value) / fmt.lsb)
+    raw = below if compare == "gt" else below + 1
+    if not 0 <= raw <= fmt.hi:
+        raise NetworkError(f"a threshold of {value:g} is outside the membrane's {fmt}")
+    return raw
