@@ -9,7 +9,7 @@ NIR states differential equations; tools take steps. With k the factor that a po
                  g = (1 - k_syn) w_in  ("scaled"), or w_in ("jump": a spike adds w_in at once)
 
 A chip's neuron is u = k_u u + input, v = k_v v + u + bias, reset to 0. So potentials are counted from
-v_reset (v_leak for integrators), and R and (1 - k) become gains of what comes in.
+v_reset (0 for integrators), and R and (1 - k) become gains of what comes in.
 """
 
 from __future__ import annotations
@@ -150,7 +150,8 @@ def discrete(node: Node, n: int, how: Convention, where: str) -> Neuron:
         gain = gain * (w_in if how.w_in == "jump" else (1 - k_u) * w_in)
     leak = value.get("v_leak", np.zeros(n))
     if kind not in SPIKING:
-        return Neuron(k_v, k_u, gain, np.zeros(n), None, leak, "hard", taus, tuple(notes))
+        zero = np.zeros(n)
+        return Neuron(k_v, k_u, gain, (1 - k_v) * leak, None, zero, "hard", taus, tuple(notes))
     origin = value.get("v_reset", np.zeros(n))
     threshold = value["v_threshold"] - origin
     if (threshold <= 0).any():

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,13 @@ import numpy as np
 
 from chipsim.data.events import Events
 from chipsim.errors import DataError
+from chipsim.fixed import Format
 from chipsim.nir.discrete import Convention
 from chipsim.nir.floats import run_floats
 from chipsim.nir.graph import Graph, read_graph
+from chipsim.nir.metadata import Meta, metadata_of, weights_sha256
 from chipsim.nir.paths import described
-from chipsim.nir.place import CONSTANT, Placed, place
+from chipsim.nir.place import CONSTANT, Fixed, Placed, place
 from chipsim.nir.weights import map_order
 
 MOST_STEPS = 100_000
@@ -23,9 +26,13 @@ MOST_STEPS = 100_000
 
 @dataclass
 class Imported:
-    """A graph on a chip. `simulator` is an ordinary one; `run` feeds and reads it in NIR's order and units."""
+    """A graph on a chip: `simulator` is an ordinary one, `run` feeds and reads it as NIR would.
+
+    meta   what chipsim wrote into the file, None where it did not or where it was ignored
+    """
 
     placed: Placed
+    meta: Meta | None = None
 
     @property
     def simulator(self) -> Any:
@@ -117,13 +124,70 @@ def import_nir(
     *,
     bits: int | None = None,
     seed: int = 0,
+    ignore_metadata: bool = False,
 ) -> Imported:
     """A NIR file on a chip.
 
     file   its path, or what `read_graph` returned
-    how    how its equations become steps (`discrete.convention`)
+    how    how its equations become steps (`discrete.convention`); default: as chipsim's metadata say,
+           else `Convention()`
     bits   of weights; default: the chip's
-    Raises DataError for a damaged or hostile file, NetworkError and LimitError for what cannot run.
+    A file that chipsim wrote for this very chip comes back with the same integers, unless `how` or
+    `bits` are given or `ignore_metadata` is set. Raises DataError for a damaged or hostile file and for
+    weights that are not those that the metadata name, NetworkError and LimitError for what cannot run.
     """
     graph = file if isinstance(file, Graph) else read_graph(file)
-    return Imported(place(described(graph, how or Convention()), chip, bits, None, seed))
+    meta = None if ignore_metadata else metadata_of(graph.metadata, graph.path)
+    if meta is None:
+        return Imported(place(described(graph, how or Convention()), chip, bits, None, seed))
+    exact = meta.chip.sha256 == chip.sha256 and how is None and bits is None
+    fixed = fixed_of(meta, graph, chip, exact)
+    steps = described(graph, how or Convention(dt=meta.dt_s), tuple(meta.layers))
+    if not exact:
+        said = f"written by chipsim {meta.chipsim} for chip {meta.chip.name}: rescaled and rounded anew"
+        steps = replace(steps, remarks=(*steps.remarks, said))
+    said = tuple(f"not carried by the file: {text}" for text in meta.not_carried)
+    steps = replace(steps, remarks=(*steps.remarks, *said))
+    return Imported(place(steps, chip, bits, fixed, meta.seed if exact else seed), meta)
+
+
+def fixed_of(meta: Meta, graph: Graph, chip: Any, exact: bool) -> Fixed:
+    """How the file's network stood on its chip; the weights' digests are compared. Raises DataError."""
+    for name, c in meta.connections.items():
+        fmt = Format(chip.weight.signed, c.bits, c.bits - chip.weight.signed - _exponent(c.w_range, name))
+        if exact and _digest(graph, name, fmt) != c.sha256:
+            raise DataError(
+                f"the weights of '{name}' are not those that chipsim wrote",
+                where=graph.path,
+                remedy="give --ignore-metadata to read them as any other file's",
+            )
+    return Fixed(
+        exact,
+        {name: (c.w_range, c.bits) for name, c in meta.connections.items()},
+        frozenset(name for name, c in meta.connections.items() if c.sparse),
+        {name: layer.options() for name, layer in meta.layers.items()},
+    )
+
+
+def _exponent(w_range: float, name: str) -> int:
+    exponent = math.log2(w_range)
+    if exponent != int(exponent):
+        raise DataError(f"metadata: w_range {w_range:g} of '{name}' is no power of two")
+    return int(exponent)
+
+
+def _digest(graph: Graph, name: str, fmt: Format) -> str:
+    """The digest of the integers in a weight node, or of the constants of a layer's currents."""
+    if name.startswith(f"{CONSTANT}->"):
+        post = name.removeprefix(f"{CONSTANT}->")
+        holds = [a for a, b in graph.edges if b == post and "bias" in graph.nodes[a].values]
+        real = next((graph.nodes[a]["bias"] for a in holds), np.zeros(0)).reshape(1, -1)
+    else:
+        node = graph.nodes.get(name)
+        if node is None or "weight" not in node.values:
+            return ""
+        real = node["weight"].transpose(2, 3, 1, 0) if node.kind == "Conv2d" else node["weight"].T
+    raw = np.rint(real * 2.0**fmt.frac)
+    return (
+        weights_sha256(raw) if np.array_equal(raw, real * 2.0**fmt.frac) and (abs(raw) < 2**31).all() else ""
+    )

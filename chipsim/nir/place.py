@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
 from typing import Any
@@ -30,12 +30,16 @@ SMALLEST_RANGE = 2.0**-4  # w_range of the weakest of several connections into a
 
 @dataclass(frozen=True)
 class Fixed:
-    """How a layer or connection stood on the chip that wrote the file; nothing is rescaled then.
+    """How layers and connections stood on the chip that wrote the file.
 
-    ranges   connection's name -> (w_range, bits); options: layer's name -> options of `Network.lif`
+    exact    nothing is rescaled: the chip is the same one
+    ranges   connection's name -> (w_range, bits); sparse: names of those that store a part of a matrix
+    options  layer's name -> options of `Network.lif`, in the file's units
     """
 
+    exact: bool
     ranges: Mapping[str, tuple[float, int]]
+    sparse: frozenset[str]
     options: Mapping[str, Mapping[str, Any]]
 
 
@@ -79,10 +83,11 @@ def place(
     """Put a graph on a chip. Raises NetworkError, LimitError for what the chip cannot do."""
     _check_chip(chip)
     width = bits or chip.weight.default_bits
-    wires = _wires(described)
+    wires = _wires(described, fixed)
+    kept = fixed if fixed is not None and fixed.exact else None
     layers = {
         p.name: _scaled(
-            p, [(n, w) for n, (path, w) in wires.items() if path.post == p.name], chip, width, fixed
+            p, [(n, w) for n, (path, w) in wires.items() if path.post == p.name], chip, width, kept
         )
         for p in described.populations
     }
@@ -93,16 +98,16 @@ def place(
     for name, (path, made) in wires.items():
         post = layers[path.post]
         weights = made.weights * post.scale
-        _connect(network, chip, name, path, made, weights, post.ranges[name], fixed)
+        _connect(network, chip, name, path, made, weights, post.ranges[name], kept)
         wanted[name] = (path, made, weights)
-    _constants(network, described, layers, wires, wanted)
+    _constants(network, described, layers, wires, wanted, kept)
     placed = Placed(
         described,
         chip,
         Simulator(network, chip, {}, seed, weight_bits=bits),
         layers,
         wanted,
-        fixed is not None,
+        kept is not None,
     )
     store_constants(placed)
     return placed
@@ -117,7 +122,7 @@ def _check_chip(chip: Any) -> None:
         )
 
 
-def _wires(described: Described) -> dict[str, tuple[Path, Wire]]:
+def _wires(described: Described, fixed: Fixed | None) -> dict[str, tuple[Path, Wire]]:
     """Connection's name -> its path and weights; names are those of the nodes with weights, made unique."""
     named: dict[str, tuple[Path, Wire]] = {}
     taken = {p.name for p in described.populations}
@@ -129,8 +134,19 @@ def _wires(described: Described) -> dict[str, tuple[Path, Wire]]:
             name = f"{base} {number}" if number > 2 else f"{base} {path.pre}->{path.post}"
         where = f"{described.graph.path}: {path.pre} -> {path.post}"
         made = wire(path, described.population(path.pre), described.population(path.post), where)
-        named[name] = (path, made)
+        named[name] = (path, _stored(made) if fixed is not None and name in fixed.sparse else made)
     return named
+
+
+def _stored(made: Wire) -> Wire:
+    """A dense matrix as the synapses that are not 0."""
+    if made.sparse is not None or made.conv is not None:
+        return made
+    there = made.weights != 0
+    index = np.concatenate([[0], np.cumsum(there.sum(axis=1))]).astype(np.int64)
+    delays = None if made.delays is None else made.delays[there]
+    targets = np.nonzero(there)[1].astype(np.int32)
+    return replace(made, weights=made.weights[there], sparse=(index, targets), delays=delays)
 
 
 def _scaled(p: Population, into: list, chip: Any, width: int, fixed: Fixed | None) -> Layer:
@@ -146,7 +162,7 @@ def _scaled(p: Population, into: list, chip: Any, width: int, fixed: Fixed | Non
     made.bias = bias
     made.threshold = None if p.neuron.threshold is None else p.neuron.threshold[order]
     if fixed is not None:
-        made.ranges = {name: fixed.ranges[name][0] for name, _ in into}
+        made.ranges = {name: _range(fixed, name)[0] for name, _ in into}
         return made
     signed = chip.weight.signed
     most = {name: float(np.abs(w.weights).max(initial=0.0)) for name, w in into}
@@ -166,6 +182,15 @@ def _scaled(p: Population, into: list, chip: Any, width: int, fixed: Fixed | Non
     }
     _into_membrane(made, chip)
     return made
+
+
+def _range(fixed: Fixed, name: str) -> tuple[float, int]:
+    if name not in fixed.ranges:
+        raise NetworkError(
+            f"chipsim's metadata do not know the weights '{name}'",
+            remedy="give --ignore-metadata to read the plain graph",
+        )
+    return fixed.ranges[name]
 
 
 def _power_above(value: float) -> float:
@@ -207,9 +232,19 @@ def _layer(network: Network, p: Population, made: Layer, described: Described, f
     if p.kind == "lif":
         options |= {"reset": p.neuron.reset, "threshold": float(np.median(made.threshold)) * made.scale}
     if fixed is not None:
-        options |= fixed.options.get(p.name, {})
+        options |= _in_unit(fixed.options.get(p.name, {}), made.scale)
     add = network.lif if p.kind == "lif" else network.integrator
     add(p.name, size, **options)
+
+
+def _in_unit(options: Mapping[str, Any], scale: float) -> dict[str, Any]:
+    """Options in the layer's unit instead of the file's."""
+    made = dict(options)
+    if "leak_step" in made:
+        made["leak_step"] = made["leak_step"] * scale
+    if "homeostasis" in made:
+        made["homeostasis"] = (made["homeostasis"][0] * scale, made["homeostasis"][1])
+    return made
 
 
 def _tau(k: float, dt_ms: float) -> float:
@@ -221,13 +256,14 @@ def _connect(network, chip, name, path, made: Wire, weights, w_range: float, fix
     pre = path.pre
     if made.pool is not None:
         size, kind = made.pool
-        pre = f"{path.pre} {kind} {size}x{size}"
+        pre = next(n.name for n in path.nodes if n.kind in ("SumPool2d", "AvgPool2d"))
+        pre += "" if _is_new(network, pre, path.pre) else f" of {path.pre}"
         if all(layer.name != pre for layer in network.layers):
             network.pool(path.pre, pre, size, kind)
     low = chip.step.min_delay
     options: dict[str, Any] = {"w_range": w_range, "weights": weights, "delay": path.least(low)}
     if fixed is not None:
-        options["bits"] = fixed.ranges[name][1]
+        options["bits"] = _range(fixed, name)[1]
     if made.delays is not None:
         base = int(path.back or low > 0)
         options["delay"] = base
@@ -239,6 +275,12 @@ def _connect(network, chip, name, path, made: Wire, weights, w_range: float, fix
         network.connect(pre, path.post, name=name, sparse=made.sparse, **options)
 
 
+def _is_new(network: Network, name: str, below: str) -> bool:
+    """Whether a name is free, or that of the pool layer over `below`."""
+    held = next((layer for layer in network.layers if layer.name == name), None)
+    return held is None or (held.pool is not None and network.layers[held.below].name == below)
+
+
 def _own_delays(wanted: np.ndarray, already: int, path: Path) -> np.ndarray:
     steps = wanted - already
     if steps.max(initial=0) > 255:
@@ -248,7 +290,9 @@ def _own_delays(wanted: np.ndarray, already: int, path: Path) -> np.ndarray:
     return steps.astype(np.uint8)
 
 
-def _constants(network, described, layers, wires, wanted) -> None:
+def _constants(
+    network: Network, described: Described, layers: dict, wires: dict, wanted: dict, fixed: Fixed | None
+) -> None:
     """Biases of layers with a synaptic current come through an axon that is active in every step."""
     for p in described.populations:
         if p.neuron is None or p.neuron.k_u is None:
@@ -262,7 +306,10 @@ def _constants(network, described, layers, wires, wanted) -> None:
             network.source(CONSTANT, 1)
         name = f"{CONSTANT}->{p.name}"
         w_range = max(1.0, _power_above(float(np.abs(weights).max())))
-        network.connect(CONSTANT, p.name, name=name, weights=weights, w_range=w_range, delay=0)
+        options: dict[str, Any] = {}
+        if fixed is not None:
+            w_range, options["bits"] = _range(fixed, name)
+        network.connect(CONSTANT, p.name, name=name, weights=weights, w_range=w_range, delay=0, **options)
         wanted[name] = (None, Wire(weights, what="biases, from an axon that is always active"), weights)
         made.ranges[name] = w_range
 
