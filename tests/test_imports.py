@@ -18,7 +18,7 @@ ORDER = """
     reference compile open_loop energy ledger report probes strict simulator float_twin baseline
     calibrate plot wiring feed checkpoint train settings presets progress run_folder tables experiment
     planned stored_run outcome cell cells stored sweep search capsule figures hidden stacks folds
-    studies supervised conformance lava cli __main__
+    studies supervised conformance lava nir cli __main__
 """.split()
 FORBIDDEN_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve"}
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__"}

@@ -308,18 +308,15 @@ class _Export:
     # ------------------------------------------------------------ the rest
 
     def _outputs(self) -> None:
-        sending = {a for a, _ in self.edges}
-        many = 0
-        for index, name in list(self.names.items()):
-            x = self.plan.layers[index]
-            if name not in sending and x.kind != "source":
-                output = self._add(
-                    "output" if not many else f"{name}_output", self.nir.Output(np.array(dims(x)))
-                )
-                self.edges.append((name, output))
-                many += 1
-            elif x.kind != "source" and not any(b == name for _, b in self.edges):
-                self.lost.append(f"{x.name}: nothing leads to it")
+        """An Output for every layer that leads nowhere."""
+        sending, reached = {a for a, _ in self.edges}, {b for _, b in self.edges}
+        layers = [(name, self.plan.layers[index]) for index, name in self.names.items()]
+        ends = [(name, x) for name, x in layers if x.kind != "source" and name not in sending]
+        for name, x in ends:
+            title = "output" if len(ends) == 1 else f"{name}_output"
+            self.edges.append((name, self._add(title, self.nir.Output(np.array(dims(x))))))
+        alone = [name for name, x in layers if x.kind != "source" and name not in reached]
+        self.lost += [f"{name}: nothing leads to it" for name in alone]
 
     def _circuits(self) -> None:
         plan = self.plan

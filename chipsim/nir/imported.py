@@ -17,7 +17,7 @@ from chipsim.nir.discrete import Convention
 from chipsim.nir.floats import run_floats
 from chipsim.nir.graph import Graph, read_graph
 from chipsim.nir.metadata import Meta, metadata_of, weights_sha256
-from chipsim.nir.paths import described
+from chipsim.nir.paths import Population, described
 from chipsim.nir.place import CONSTANT, Fixed, Placed, place
 from chipsim.nir.weights import map_order
 
@@ -143,12 +143,22 @@ def import_nir(
     exact = meta.chip.sha256 == chip.sha256 and how is None and bits is None
     fixed = fixed_of(meta, graph, chip, exact)
     steps = described(graph, how or Convention(dt=meta.dt_s), tuple(meta.layers))
+    if how is None:
+        resets = {name: layer.reset for name, layer in meta.layers.items()}
+        steps = replace(
+            steps, populations=tuple(_resetting(p, resets.get(p.name)) for p in steps.populations)
+        )
     if not exact:
         said = f"written by chipsim {meta.chipsim} for chip {meta.chip.name}: rescaled and rounded anew"
         steps = replace(steps, remarks=(*steps.remarks, said))
     said = tuple(f"not carried by the file: {text}" for text in meta.not_carried)
     steps = replace(steps, remarks=(*steps.remarks, *said))
     return Imported(place(steps, chip, bits, fixed, meta.seed if exact else seed), meta)
+
+
+def _resetting(p: Population, reset: str | None) -> Population:
+    """A population with the reset that it had on its chip."""
+    return p if reset is None or p.neuron is None else replace(p, neuron=replace(p.neuron, reset=reset))
 
 
 def fixed_of(meta: Meta, graph: Graph, chip: Any, exact: bool) -> Fixed:

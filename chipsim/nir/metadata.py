@@ -56,8 +56,8 @@ class LayerMeta(BaseModel):
     homeostasis: list[_Number] | None = Field(None, min_length=2, max_length=2)
 
     def options(self) -> dict[str, Any]:
-        """Options of `Network.lif` that are not the default."""
-        made = self.model_dump(exclude={"name", "membrane", "homeostasis"}, exclude_defaults=True)
+        """Options of `Network.lif` that are not the default, but for the reset."""
+        made = self.model_dump(exclude={"name", "membrane", "reset", "homeostasis"}, exclude_defaults=True)
         return made | ({"homeostasis": tuple(self.homeostasis)} if self.homeostasis else {})
 
 

@@ -83,7 +83,10 @@ def place(
     """Put a graph on a chip. Raises NetworkError, LimitError for what the chip cannot do."""
     _check_chip(chip)
     width = bits or chip.weight.default_bits
-    wires = _wires(described, fixed)
+    room = (
+        8 + chip.neuron.guard_bits - (min(chip.weight.bits) if fixed is not None and fixed.exact else width)
+    )
+    wires = _wires(described, room, fixed)
     kept = fixed if fixed is not None and fixed.exact else None
     layers = {
         p.name: _scaled(
@@ -122,7 +125,7 @@ def _check_chip(chip: Any) -> None:
         )
 
 
-def _wires(described: Described, fixed: Fixed | None) -> dict[str, tuple[Path, Wire]]:
+def _wires(described: Described, room: int, fixed: Fixed | None) -> dict[str, tuple[Path, Wire]]:
     """Connection's name -> its path and weights; names are those of the nodes with weights, made unique."""
     named: dict[str, tuple[Path, Wire]] = {}
     taken = {p.name for p in described.populations}
@@ -133,7 +136,7 @@ def _wires(described: Described, fixed: Fixed | None) -> dict[str, tuple[Path, W
                 break
             name = f"{base} {number}" if number > 2 else f"{base} {path.pre}->{path.post}"
         where = f"{described.graph.path}: {path.pre} -> {path.post}"
-        made = wire(path, described.population(path.pre), described.population(path.post), where)
+        made = wire(path, described.population(path.pre), described.population(path.post), room, where)
         named[name] = (path, _stored(made) if fixed is not None and name in fixed.sparse else made)
     return named
 

@@ -6,6 +6,7 @@ loops, or promises more than the caps below, and hands over a list of entries an
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import math
 import sys
@@ -28,6 +29,10 @@ Tree = dict[str, Any]  # name -> Tree | numpy array | text | None
 def read_tree(path: Path) -> Tree:
     """Groups of a file as dictionaries: arrays are float, integer or boolean, texts are str, lists of
     texts are object-free lists of str. Raises DataError for whatever is wrong with the file."""
+    if importlib.util.find_spec("h5py") is None:
+        raise DataError(
+            f"reading {path} needs the Python package 'h5py'", remedy="pip install 'chipsim[nir]', or h5py"
+        )
     if not path.is_file():
         what = "no such file" if not path.exists() else "not a regular file"
         raise DataError(what, where=str(path), remedy="name one NIR file")

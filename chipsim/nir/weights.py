@@ -54,8 +54,10 @@ def layer_size(shape: Dims) -> int | tuple[int, int, int]:
     return (shape[1], shape[2], shape[0]) if len(shape) == 3 else math.prod(shape)
 
 
-def wire(path: Path, pre: Population, post: Population, where: str) -> Wire:
-    """The weights of a path. Raises NetworkError, LimitError for what a chip cannot be given."""
+def wire(path: Path, pre: Population, post: Population, room: int, where: str) -> Wire:
+    """The weights of a path. room: bits by which averages over windows may be divided on the chip.
+
+    Raises NetworkError, LimitError for what a chip cannot be given."""
     nodes = [
         (n, s) for n, s in zip(path.nodes, path.shapes, strict=True) if n.kind not in ("Flatten", "Delay")
     ]
@@ -69,7 +71,7 @@ def wire(path: Path, pre: Population, post: Population, where: str) -> Wire:
                 where=where,
                 remedy="square, side by side, 1 to 16, without padding, over a map of spiking neurons",
             )
-        if size is not None:
+        if size is not None and (is_or or 2 * (size.bit_length() - 1) <= room):
             pool = (size, "or" if is_or else "average")
             factor = float(size * size) if nodes[0][0].kind == "SumPool2d" and not is_or else 1.0
             shape = shape_after(nodes[0][0], pre.shape, where)
