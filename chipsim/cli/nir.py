@@ -52,6 +52,9 @@ def import_nir(
     ignore_metadata: Annotated[
         bool, typer.Option("--ignore-metadata", help="Read what chipsim wrote as any other tool's.")
     ] = False,
+    rules: Annotated[
+        bool, typer.Option("--rules", help="Bind the rules that chipsim wrote into it.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """A NIR graph on a chip: per layer format, LSB, loss, time constants used, what is ignored and why.
@@ -70,7 +73,13 @@ def import_nir(
     stated = tool is not None or any(value is not None for value in given.values())
     how = convention(tool or "nir", **given) if stated else None
     made = on_chip(
-        file, load_chip(chip or "ideal"), how, bits=bits, seed=seed, ignore_metadata=ignore_metadata
+        file,
+        load_chip(chip or "ideal"),
+        how,
+        bits=bits,
+        seed=seed,
+        ignore_metadata=ignore_metadata,
+        rules=rules,
     )
     spikes = _spikes(made, events, steps, seed)
     found = report(made, None if spikes is None else agree(made, spikes))

@@ -6,9 +6,7 @@ layer_nodes.py.
 
 from __future__ import annotations
 
-import hashlib
 import io
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -18,13 +16,12 @@ import numpy as np
 from chipsim.durable import write
 from chipsim.errors import DataError, LimitError, RunError
 from chipsim.nir.layer_nodes import dims, layer_meta, neuron_node, real_values
-from chipsim.nir.metadata import KEY, Chip, ConnectionMeta, LayerMeta, Meta, Rule, weights_sha256
+from chipsim.nir.metadata import KEY, Chip, ConnectionMeta, LayerMeta, Meta, weights_sha256
 from chipsim.nir.place import CONSTANT
+from chipsim.nir.rules import rule_meta
 from chipsim.nir.weights import map_order
-from chipsim.plain_json import plain
 from chipsim.plan import ConnectionPlan, LayerPlan
 from chipsim.simulator import Simulator
-from chipsim.stored import bound_programs
 from chipsim.version import __version__
 
 MOST_WEIGHTS = 1 << 24
@@ -234,13 +231,7 @@ class _Export:
         self.connections[name] = self._connection_meta(c, raw, title)
 
     def _connection_meta(self, c: ConnectionPlan, raw: np.ndarray, title: str) -> ConnectionMeta:
-        rule = None
-        if c.program is not None:
-            bound = json.dumps(plain(bound_programs(self.sim)[c.name]), sort_keys=True)
-            digest = hashlib.sha256(bound.encode()).hexdigest()
-            rule = Rule(
-                name=c.program.name, text=c.program.source, program_sha256=digest, engine=c.program.engine
-            )
+        rule = None if c.program is None else rule_meta(self.sim, c.name)
         described = self.described.connections[c.index]
         if described.weight_exp:
             self.lost.append(f"{c.name}: its weight exponent {described.weight_exp}")
@@ -309,13 +300,16 @@ class _Export:
 
     def _outputs(self) -> None:
         """An Output for every layer that leads nowhere."""
-        sending, reached = {a for a, _ in self.edges}, {b for _, b in self.edges}
-        layers = [(name, self.plan.layers[index]) for index, name in self.names.items()]
-        ends = [(name, x) for name, x in layers if x.kind != "source" and name not in sending]
+        reached = {b for _, b in self.edges}
+        layers = [(name, self.plan.layers[i]) for i, name in self.names.items()]
+        layers = [(name, x) for name, x in layers if x.kind not in ("source", "pool")]
+        onward = {c.pre for c in self.wired if c.post != c.pre}
+        onward |= {x.below for x in self.plan.layers if x.kind == "pool"}
+        ends = [(name, x) for name, x in layers if x.index not in onward] or layers
         for name, x in ends:
             title = "output" if len(ends) == 1 else f"{name}_output"
             self.edges.append((name, self._add(title, self.nir.Output(np.array(dims(x))))))
-        alone = [name for name, x in layers if x.kind != "source" and name not in reached]
+        alone = [name for name, _ in layers if name not in reached]
         self.lost += [f"{name}: nothing leads to it" for name in alone]
 
     def _circuits(self) -> None:
@@ -325,7 +319,7 @@ class _Export:
         self.lost += [f"{c.name}: feedback weights" for c in plan.connections if c.purpose == "feedback"]
         rules = [c.name for c in self.wired if c.program is not None]
         if rules:
-            self.lost.append(f"learning of {', '.join(rules)}: rules are in chipsim's metadata, as text")
+            self.lost.append(f"learning of {', '.join(rules)}: the rule is in chipsim's metadata only")
         if plan.contexts > 1:
             self.lost.append(f"{plan.contexts} contexts: the network is carried once")
         self.lost.append(f"the arithmetic of chip {plan.chip}: elsewhere nothing is rounded or saturated")

@@ -19,7 +19,9 @@ from chipsim.nir.graph import Graph, read_graph
 from chipsim.nir.metadata import Meta, metadata_of, weights_sha256
 from chipsim.nir.paths import Population, described
 from chipsim.nir.place import CONSTANT, Fixed, Placed, place
+from chipsim.nir.rules import check_bound, engine_of, programs_of
 from chipsim.nir.weights import map_order
+from chipsim.reference import reference_steps
 
 MOST_STEPS = 100_000
 
@@ -43,31 +45,47 @@ class Imported:
         """Input's name -> shape of what it takes in a step."""
         return {p.name: p.shape for p in self.placed.described.populations if p.kind == "source"}
 
-    def run(self, spikes: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def run(
+        self, spikes: np.ndarray | Mapping[str, np.ndarray], *, interpreter: bool = False
+    ) -> dict[str, np.ndarray]:
         """What every population does from the first step on, learning off.
 
-        spikes   0 and 1, [steps, *shape] of the only Input, or Input's name -> such an array
+        spikes       0 and 1, [steps, *shape] of the only Input, or Input's name -> such an array
+        interpreter  by the plain-Python definition instead of compiled kernels: for a few small layers
         Returns population's name -> float64[steps, *shape]: spikes 0 and 1, or potentials in NIR's units.
         Raises DataError for arrays that do not fit.
         """
         given = self.checked(spikes)
         steps = len(next(iter(given.values())))
-        placed, sim = self.placed, self.placed.simulator
+        placed = self.placed
         placed.fresh()
-        sim.probes = {}
         read = [p for p in placed.described.populations if p.neuron is not None]
         names = {p.name: f"{p.name}.{'spikes' if p.kind == 'lif' else 'v'}" for p in read}
-        sim.probe(*names.values())
-        sim.run(self.events(given), learn=False)
+        probed = self._stepped(self.events(given), list(names.values()), steps, interpreter)
         made = {}
         for p in read:
-            rows = np.array(sim.probes[names[p.name]], np.float64).reshape(steps, p.size)
+            rows = np.array(probed[names[p.name]], np.float64).reshape(steps, p.size)
             out = np.empty_like(rows)
             out[:, map_order(p.shape)] = rows
             if p.kind == "integrator":
                 out = out / placed.layers[p.name].scale + p.neuron.origin
             made[p.name] = out.reshape(steps, *p.shape)
         return made
+
+    def _stepped(self, events: dict[str, Events], names: list[str], steps: int, interpreter: bool) -> dict:
+        """Probe's name -> its value after every step."""
+        sim = self.placed.simulator
+        if not interpreter:
+            sim.probes = {}
+            sim.probe(*names)
+            sim.run(events, learn=False)
+            return sim.probes
+        rows: dict[str, list] = {name: [] for name in names}
+        for t in range(steps):
+            reference_steps(sim.plan, sim.state, events, start=t, stop=t + 1, learn=False)
+            for name in names:
+                rows[name].append(sim.read(name))
+        return rows
 
     def run_floats(self, spikes: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The same of the graph in float64, with the chip's smallest delay."""
@@ -125,6 +143,7 @@ def import_nir(
     bits: int | None = None,
     seed: int = 0,
     ignore_metadata: bool = False,
+    rules: bool = False,
 ) -> Imported:
     """A NIR file on a chip.
 
@@ -132,6 +151,7 @@ def import_nir(
     how    how its equations become steps (`discrete.convention`); default: as chipsim's metadata say,
            else `Convention()`
     bits   of weights; default: the chip's
+    rules  bind the rules in chipsim's metadata, so that the network learns on
     A file that chipsim wrote for this very chip comes back with the same integers, unless `how` or
     `bits` are given or `ignore_metadata` is set. Raises DataError for a damaged or hostile file and for
     weights that are not those that the metadata name, NetworkError and LimitError for what cannot run.
@@ -142,6 +162,8 @@ def import_nir(
         return Imported(place(described(graph, how or Convention()), chip, bits, None, seed))
     exact = meta.chip.sha256 == chip.sha256 and how is None and bits is None
     fixed = fixed_of(meta, graph, chip, exact)
+    bound, settings, left = programs_of(meta, graph.path) if rules and exact else ({}, {}, [])
+    fixed = replace(fixed, rules=bound, settings=settings, engine=engine_of(meta, bound))
     steps = described(graph, how or Convention(dt=meta.dt_s), tuple(meta.layers))
     if how is None:
         resets = {name: layer.reset for name, layer in meta.layers.items()}
@@ -151,9 +173,11 @@ def import_nir(
     if not exact:
         said = f"written by chipsim {meta.chipsim} for chip {meta.chip.name}: rescaled and rounded anew"
         steps = replace(steps, remarks=(*steps.remarks, said))
-    said = tuple(f"not carried by the file: {text}" for text in meta.not_carried)
+    said = [*(f"not carried by the file: {text}" for text in meta.not_carried), *left]
     steps = replace(steps, remarks=(*steps.remarks, *said))
-    return Imported(place(steps, chip, bits, fixed, meta.seed if exact else seed), meta)
+    placed = place(steps, chip, bits, fixed, meta.seed if exact else seed)
+    check_bound(placed.simulator, meta, bound, graph.path)
+    return Imported(placed, meta)
 
 
 def _resetting(p: Population, reset: str | None) -> Population:

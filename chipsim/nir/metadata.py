@@ -32,13 +32,19 @@ class Chip(BaseModel):
 
 
 class Rule(BaseModel):
-    """A connection's plasticity: the rule's text, and what the bound program was."""
+    """A connection's plasticity.
+
+    text      the rule file; formats: register -> format, values: param or const -> number, as bound
+    program   what the bound program does, as JSON
+    """
 
     model_config = _STRICT
     name: str = Text
     text: str = Field(max_length=1 << 18)
-    program_sha256: str = Text
-    engine: str = Text
+    engine: Literal["lines", "sum_of_products"]
+    formats: dict[str, str] = Field(max_length=200)
+    values: dict[str, _Number] = Field(max_length=200)
+    program: str = Field(max_length=1 << 20)
 
 
 class LayerMeta(BaseModel):

@@ -10,18 +10,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from chipsim.errors import LimitError, NetworkError
-from chipsim.fixed import Format, fold
 from chipsim.network import Network
+from chipsim.nir.constants import store_constants
 from chipsim.nir.paths import Described, Path, Population
 from chipsim.nir.weights import Wire, layer_size, map_order, wire
-from chipsim.plan.lava import WEIGHT_SHIFT, is_lava, stored_bias
+from chipsim.plan.lava import is_lava
 from chipsim.simulator import Simulator
 
 CONSTANT = "constant"  # a source that is active in every step: biases of synaptic currents
@@ -35,12 +33,16 @@ class Fixed:
     exact    nothing is rescaled: the chip is the same one
     ranges   connection's name -> (w_range, bits); sparse: names of those that store a part of a matrix
     options  layer's name -> options of `Network.lif`, in the file's units
+    rules    connection's name -> its program; settings: how that is bound; engine of all of them
     """
 
     exact: bool
     ranges: Mapping[str, tuple[float, int]]
     sparse: frozenset[str]
     options: Mapping[str, Mapping[str, Any]]
+    rules: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    engine: str | None = None
 
 
 @dataclass
@@ -74,7 +76,17 @@ class Placed:
     def fresh(self) -> None:
         """Back to the first step."""
         self.simulator.reset()
-        store_constants(self)
+        self.store()
+
+    def store(self) -> None:
+        """Thresholds and biases of single neurons into the simulator's state."""
+
+        def scaled(values: np.ndarray | None, layer: Layer) -> np.ndarray | None:
+            return None if values is None else values * layer.scale
+
+        each = self.layers.items()
+        wanted = {name: (scaled(x.threshold, x), scaled(x.bias, x)) for name, x in each}
+        store_constants(self.simulator, self.chip, wanted)
 
 
 def place(
@@ -104,15 +116,16 @@ def place(
         _connect(network, chip, name, path, made, weights, post.ranges[name], kept)
         wanted[name] = (path, made, weights)
     _constants(network, described, layers, wires, wanted, kept)
+    engine = kept.engine if kept else None
     placed = Placed(
         described,
         chip,
-        Simulator(network, chip, {}, seed, weight_bits=bits),
+        Simulator(network, chip, kept.rules if kept else {}, seed, weight_bits=bits, engine=engine),
         layers,
         wanted,
         kept is not None,
     )
-    store_constants(placed)
+    placed.store()
     return placed
 
 
@@ -267,6 +280,8 @@ def _connect(network, chip, name, path, made: Wire, weights, w_range: float, fix
     options: dict[str, Any] = {"w_range": w_range, "weights": weights, "delay": path.least(low)}
     if fixed is not None:
         options["bits"] = _range(fixed, name)[1]
+        if name in fixed.rules:
+            options |= {"rule": name, "settings": dict(fixed.settings[name])}
     if made.delays is not None:
         base = int(path.back or low > 0)
         options["delay"] = base
@@ -315,41 +330,3 @@ def _constants(
         network.connect(CONSTANT, p.name, name=name, weights=weights, w_range=w_range, delay=0, **options)
         wanted[name] = (None, Wire(weights, what="biases, from an axon that is always active"), weights)
         made.ranges[name] = w_range
-
-
-def store_constants(placed: Placed) -> None:
-    """Thresholds and biases of each neuron into the state: NIR fires above the threshold, so the chip's is
-    the first number of the membrane that is above it (of those that compare with >: the last that is
-    not)."""
-    sim = placed.simulator
-    for x in sim.plan.layers:
-        made = placed.layers.get(x.name)
-        if made is None or made.population.neuron is None:
-            continue
-        lava = is_lava(placed.chip)
-        if made.threshold is not None:
-            fit = partial(_threshold, fmt=x.v_fmt, compare=x.compare, step=WEIGHT_SHIFT if lava else 0)
-            sim.state[f"l{x.index}_thr"][:] = _each(made.threshold * made.scale, fit)
-        if made.bias is not None:
-            fit = partial(_bias, fmt=x.v_fmt, lava=lava)
-            sim.state[f"l{x.index}_bias"][:] = _each(made.bias * made.scale, fit)
-
-
-def _bias(value: float, fmt: Format, lava: bool) -> int:
-    return stored_bias(value, fmt) if lava else fold(Fraction(value), fmt).raw
-
-
-def _each(values: np.ndarray, of: Any) -> np.ndarray:
-    """A function of every value, called once for each that differs."""
-    known, place = np.unique(values, return_inverse=True)
-    return np.array([of(float(value)) for value in known], np.int64)[place.reshape(-1)]
-
-
-def _threshold(value: float, fmt: Format, compare: str, step: int) -> int:
-    if step:  # whole LSBs of a weight
-        return max(1, fold(Fraction(value), Format(True, 32, fmt.frac - step)).raw) << step
-    below = math.floor(Fraction(value) / fmt.lsb)
-    raw = below if compare == "gt" else below + 1
-    if not 0 <= raw <= fmt.hi:
-        raise NetworkError(f"a threshold of {value:g} is outside the membrane's {fmt}")
-    return raw

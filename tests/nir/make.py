@@ -112,9 +112,10 @@ def norse(folder: Path) -> None:
         return torch.full((n,), value)
 
     def lif(n, tau_ms):
-        p = nt.LIFParameters(tau_syn_inv=full(n, 200.0), tau_mem_inv=full(n, 1000.0 / tau_ms), v_leak=full(n, 0.0),
-                             v_th=full(n, 1.0), v_reset=full(n, 0.0))  # fmt: skip
-        return nt.LIFCell(p=p)
+        taus = {"tau_syn_inv": full(n, 200.0), "tau_mem_inv": full(n, 1000.0 / tau_ms)}
+        return nt.LIFCell(
+            p=nt.LIFParameters(**taus, v_leak=full(n, 0.0), v_th=full(n, 1.0), v_reset=full(n, 0.0))
+        )
 
     def box(n, tau_ms, leak=0.0):
         p = nt.LIFBoxParameters(tau_mem_inv=full(n, 1000.0 / tau_ms), v_leak=full(n, leak), v_th=full(n, 1.0),
@@ -176,13 +177,14 @@ def sinabs(folder: Path) -> None:
 
     torch.manual_seed(3)
     single = {"spike_fn": act.SingleSpike, "batch_size": 1}
+    leak = sl.ExpLeakSqueeze(tau_mem=20.0, batch_size=1, norm_input=True)
     with torch.no_grad():
         made("sinabs_iaf", torch.nn.Sequential(
             louder(torch.nn.Conv2d(1, 3, 3, padding=1), 2), sl.IAFSqueeze(**single), sl.SumPool2d(2),
             torch.nn.Flatten(), torch.nn.Linear(48, 5), sl.IAFSqueeze(**single)), 1, 8, 8)  # fmt: skip
         made("sinabs_lif", torch.nn.Sequential(
             louder(torch.nn.Linear(12, 16), 16), sl.LIFSqueeze(tau_mem=10.0, **single),
-            louder(torch.nn.Linear(16, 4), 2), sl.ExpLeakSqueeze(tau_mem=20.0, batch_size=1, norm_input=True)), 12)  # fmt: skip
+            louder(torch.nn.Linear(16, 4), 2), leak), 12)  # fmt: skip
 
 
 if __name__ == "__main__":
