@@ -35,6 +35,8 @@ def run_floats(described: Described, spikes: Mapping[str, np.ndarray], low: int 
                 current = np.zeros(p.size)
                 for path in into[p.name]:
                     current += _arriving(path, out[path.pre], t, low)
+                    if p.neuron.k_u is not None and t < low:  # biases come through an axon, too
+                        current -= _through(path, np.zeros(out[path.pre].shape[1]))
                 out[p.name][t] = neurons[p.name].step(current)
     return out
 
