@@ -19,7 +19,7 @@ from chipsim.nir.graph import Graph, read_graph
 from chipsim.nir.metadata import Meta, metadata_of, weights_sha256
 from chipsim.nir.paths import Population, described
 from chipsim.nir.place import CONSTANT, Fixed, Placed, place
-from chipsim.nir.rules import check_bound, engine_of, programs_of
+from chipsim.nir.rules import check_bound, engine_of, present_parameters, programs_of
 from chipsim.nir.weights import map_order
 from chipsim.reference import reference_steps
 
@@ -177,6 +177,8 @@ def import_nir(
     steps = replace(steps, remarks=(*steps.remarks, *said))
     placed = place(steps, chip, bits, fixed, meta.seed if exact else seed)
     check_bound(placed.simulator, meta, bound, graph.path)
+    placed.parameters = present_parameters(meta, bound)
+    placed.store()
     return Imported(placed, meta)
 
 

@@ -35,6 +35,7 @@ class Rule(BaseModel):
     """A connection's plasticity.
 
     text      the rule file; formats: register -> format, values: param or const -> number, as bound
+    now       raw values of the parameters when the file was written
     program   what the bound program does, as JSON
     """
 
@@ -44,6 +45,7 @@ class Rule(BaseModel):
     engine: Literal["lines", "sum_of_products"]
     formats: dict[str, str] = Field(max_length=200)
     values: dict[str, _Number] = Field(max_length=200)
+    now: dict[str, int] = Field(max_length=200)
     program: str = Field(max_length=1 << 20)
 
 

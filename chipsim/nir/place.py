@@ -67,6 +67,7 @@ class Placed:
     layers: dict[str, Layer]
     wires: dict[str, tuple[Path | None, Wire, np.ndarray]]
     exact: bool
+    parameters: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # of rules, raw
 
     @property
     def low(self) -> int:
@@ -79,7 +80,7 @@ class Placed:
         self.store()
 
     def store(self) -> None:
-        """Thresholds and biases of single neurons into the simulator's state."""
+        """Thresholds, biases and parameters into the simulator's state."""
 
         def scaled(values: np.ndarray | None, layer: Layer) -> np.ndarray | None:
             return None if values is None else values * layer.scale
@@ -87,6 +88,9 @@ class Placed:
         each = self.layers.items()
         wanted = {name: (scaled(x.threshold, x), scaled(x.bias, x)) for name, x in each}
         store_constants(self.simulator, self.chip, wanted)
+        for connection, values in self.parameters.items():
+            for name, raw in values.items():
+                self.simulator.set_param(connection, name, raw)
 
 
 def place(

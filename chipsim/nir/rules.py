@@ -20,11 +20,11 @@ _TOLD = ("notes", "lowering", "exact", "exact_init")  # how a program came to be
 
 
 def rule_meta(sim: Simulator, connection: str) -> Rule:
-    """A connection's rule: its text, formats, parameters with their present values, and the bound program."""
+    """A connection's rule: its text, formats, constants, present parameters, and the bound program."""
     c = sim.plan.connection(connection)
     program = c.program
     now = sim.state.get(f"c{c.index}_params", [p.raw for p in program.params])
-    values = {p.name: _real(int(raw), p.fmt) for p, raw in zip(program.params, now, strict=True)}
+    values = {p.name: _real(p.raw, p.fmt) for p in program.params}
     consts = {name: _real(raw, Format.parse(fmt)) for name, fmt, raw in program.consts}
     return Rule(
         name=program.name,
@@ -32,6 +32,7 @@ def rule_meta(sim: Simulator, connection: str) -> Rule:
         engine=program.engine,
         formats={r.name: str(r.fmt) for r in program.registers if not r.is_weight},
         values=consts | values,
+        now={p.name: int(raw) for p, raw in zip(program.params, now, strict=True)},
         program=program_text(sim, connection),
     )
 
@@ -72,6 +73,11 @@ def programs_of(meta: Meta, where: str) -> tuple[dict[str, Program], dict[str, d
         programs[name] = program
         settings[name] = {"formats": formats, "params": values}
     return programs, settings, left
+
+
+def present_parameters(meta: Meta, names: dict[str, Program]) -> dict[str, dict[str, int]]:
+    """Raw values that parameters had when the file was written: a schedule may have moved them."""
+    return {name: dict(meta.connections[name].rule.now) for name in names}
 
 
 def check_bound(sim: Simulator, meta: Meta, names: dict[str, Program], where: str) -> None:
