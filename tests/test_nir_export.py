@@ -17,6 +17,7 @@ from chipsim.lava.export import fresh_copy
 from chipsim.nir.export import export_nir
 from chipsim.nir.imported import import_nir
 from chipsim.nir.report import report, report_text
+from chipsim.plain_json import check_of
 from chipsim.reference import reference_steps
 
 nir = pytest.importorskip("nir")
@@ -176,11 +177,13 @@ def test_a_rule_learns_on_as_it_would_have(tmp_path, chip):
     assert np.abs(sim.weights("in->x") - before).max() > 0.1
 
 
-def edited(path, change):
+def edited(path, change, seal=True):
     """The file with other metadata or weights."""
     graph = nir.read(path)
     meta = json.loads(graph.metadata["chipsim"])
     change(graph, meta)
+    if seal:
+        meta["check"] = check_of({key: value for key, value in meta.items() if key != "check"})
     graph.metadata["chipsim"] = json.dumps(meta)
     nir.write(path, graph)
 
@@ -198,6 +201,17 @@ def test_changed_weights_are_not_taken_for_the_same(tmp_path):
         import_nir(path, load_chip("ideal"))
     made = import_nir(path, load_chip("ideal"), ignore_metadata=True)
     assert not made.placed.exact and made.meta is None
+
+    def slower(graph, meta):
+        graph.nodes["h_to_top_layer"].weight[0, 0] -= 1 / 128
+        graph.nodes["h"].tau[:] *= 2
+
+    edited(path, slower)
+    with pytest.raises(DataError, match="its nodes or edges are not those that chipsim wrote"):
+        import_nir(path, load_chip("ideal"))
+    edited(path, lambda graph, meta: meta["layers"]["top_layer"].update(refractory=3), seal=False)
+    with pytest.raises(DataError, match="metadata 'chipsim': are not what chipsim wrote"):
+        import_nir(path, load_chip("ideal"))
     with pytest.raises(RunError, match="exists; nothing is overwritten"):
         export_nir(sim, path)
 

@@ -205,7 +205,11 @@ def test_metadata_of_other_schemas_and_of_nobody():
     for text, kind, message in (
         ('{"schema": "chipsim.nir/2"}', NetworkError, "schema 'chipsim.nir/2'; this version reads"),
         ("{", DataError, "no JSON"),
-        ('{"schema": "chipsim.nir/1", "chip": 3}', DataError, "metadata 'chipsim'"),
+        (
+            '{"schema": "chipsim.nir/1", "chip": 3}',
+            DataError,
+            "metadata 'chipsim': are not what chipsim wrote",
+        ),
         ("[" * 100 + "]" * 100, DataError, "nested deeper"),
         (json.dumps({"schema": ["x"]}), NetworkError, "this version reads"),
     ):

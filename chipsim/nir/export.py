@@ -15,9 +15,11 @@ import numpy as np
 
 from chipsim.durable import write
 from chipsim.errors import DataError, LimitError, RunError
+from chipsim.nir.graph import graph_of, graph_sha256
 from chipsim.nir.layer_nodes import dims, layer_meta, neuron_node, real_values
 from chipsim.nir.metadata import KEY, Chip, ConnectionMeta, LayerMeta, Meta, weights_sha256
 from chipsim.nir.place import CONSTANT
+from chipsim.nir.read import unpacked, walked
 from chipsim.nir.rules import rule_meta
 from chipsim.nir.weights import map_order
 from chipsim.plan import ConnectionPlan, LayerPlan
@@ -50,12 +52,18 @@ def export_nir(sim: Simulator, path: str | Path, *, title: str = "") -> Meta:
     if path.exists():
         raise RunError(f"{path} exists; nothing is overwritten", remedy="give a new file name")
     made = _Export(sim, nir)
-    meta = made.meta(title)
-    graph = nir.NIRGraph(nodes=made.nodes, edges=made.edges, metadata={KEY: meta.text()})
+    graph = nir.NIRGraph(nodes=made.nodes, edges=made.edges, metadata={})
+    plain = graph_of(unpacked(walked(_packed(nir, graph), str(path))), str(path))
+    meta = made.meta(title, graph_sha256(plain))
+    graph.metadata = {KEY: meta.text()}
+    write(path, _packed(nir, graph).getvalue())
+    return meta
+
+
+def _packed(nir: Any, graph: Any) -> io.BytesIO:
     packed = io.BytesIO()
     nir.write(packed, graph)
-    write(path, packed.getvalue())
-    return meta
+    return packed
 
 
 def exact(values: np.ndarray) -> np.ndarray:
@@ -324,8 +332,8 @@ class _Export:
             self.lost.append(f"{plan.contexts} contexts: the network is carried once")
         self.lost.append(f"the arithmetic of chip {plan.chip}: elsewhere nothing is rounded or saturated")
 
-    def meta(self, title: str) -> Meta:
-        """The metadata of the graph."""
+    def meta(self, title: str, digest: str) -> Meta:
+        """The metadata of the graph that has this digest."""
         return Meta(
             chipsim=__version__,
             title=title[:400],
@@ -334,5 +342,6 @@ class _Export:
             seed=self.plan.seed,
             layers=self.layers,
             connections=self.connections,
+            graph_sha256=digest,
             not_carried=[text[:1000] for text in self.lost][:1000],
         )

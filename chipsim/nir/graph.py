@@ -6,6 +6,7 @@ as in `nir` 1.0.8; what it has beyond that is ignored, and said.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,21 @@ def graph_of(tree: Tree, path: str) -> Graph:
         metadata if isinstance(metadata, dict) else {},
         tuple(found.remarks),
     )
+
+
+def graph_sha256(graph: Graph) -> str:
+    """sha256 over all nodes (name, type, every value's shape and float64 numbers) and edges."""
+    total = hashlib.sha256()
+    for name, node in sorted(graph.nodes.items()):
+        total.update(f"{name}|{node.kind}|".encode())
+        for key, value in sorted(node.values.items()):
+            shape = np.shape(value)
+            total.update(f"{key}|{shape}|".encode())
+            total.update(
+                value.encode() if isinstance(value, str) else np.ascontiguousarray(value, "<f8").tobytes()
+            )
+    total.update(repr(sorted(graph.edges)).encode())
+    return total.hexdigest()
 
 
 def _text(value: Any) -> str | None:

@@ -15,7 +15,7 @@ from chipsim.errors import DataError
 from chipsim.fixed import Format
 from chipsim.nir.discrete import Convention
 from chipsim.nir.floats import run_floats
-from chipsim.nir.graph import Graph, read_graph
+from chipsim.nir.graph import Graph, graph_sha256, read_graph
 from chipsim.nir.metadata import Meta, metadata_of, weights_sha256
 from chipsim.nir.paths import Population, described
 from chipsim.nir.place import CONSTANT, Fixed, Placed, place
@@ -176,6 +176,7 @@ def import_nir(
     said = [*(f"not carried by the file: {text}" for text in meta.not_carried), *left]
     steps = replace(steps, remarks=(*steps.remarks, *said))
     placed = place(steps, chip, bits, fixed, meta.seed if exact else seed)
+    _check_names(meta, placed, graph.path)
     check_bound(placed.simulator, meta, bound, graph.path)
     placed.parameters = present_parameters(meta, bound)
     placed.store()
@@ -185,6 +186,18 @@ def import_nir(
 def _resetting(p: Population, reset: str | None) -> Population:
     """A population with the reset that it had on its chip."""
     return p if reset is None or p.neuron is None else replace(p, neuron=replace(p.neuron, reset=reset))
+
+
+def _check_names(meta: Meta, placed: Placed, where: str) -> None:
+    """DataError where the metadata of a file that is as exported name other layers or connections."""
+    populations = {p.name for p in placed.described.populations}
+    apart = set(placed.wires) ^ set(meta.connections) or populations ^ set(meta.layers)
+    if placed.exact and apart:
+        raise DataError(
+            f"chipsim's metadata and the graph differ in {', '.join(sorted(apart))}",
+            where=where,
+            remedy="give --ignore-metadata to read it as any other file",
+        )
 
 
 def fixed_of(meta: Meta, graph: Graph, chip: Any, exact: bool) -> Fixed:
@@ -197,6 +210,12 @@ def fixed_of(meta: Meta, graph: Graph, chip: Any, exact: bool) -> Fixed:
                 where=graph.path,
                 remedy="give --ignore-metadata to read them as any other file's",
             )
+    if exact and graph_sha256(graph) != meta.graph_sha256:
+        raise DataError(
+            "its nodes or edges are not those that chipsim wrote (sha256)",
+            where=graph.path,
+            remedy="give --ignore-metadata to read it as any other file",
+        )
     return Fixed(
         exact,
         {name: (c.w_range, c.bits) for name, c in meta.connections.items()},
@@ -220,9 +239,9 @@ def _digest(graph: Graph, name: str, fmt: Format) -> str:
         real = next((graph.nodes[a]["bias"] for a in holds), np.zeros(0)).reshape(1, -1)
     else:
         node = graph.nodes.get(name)
-        if node is None or "weight" not in node.values:
+        if node is None or "weight" not in node.values or node["weight"].ndim not in (2, 4):
             return ""
-        real = node["weight"].transpose(2, 3, 1, 0) if node.kind == "Conv2d" else node["weight"].T
+        real = node["weight"].transpose(2, 3, 1, 0) if node["weight"].ndim == 4 else node["weight"].T
     raw = np.rint(real * 2.0**fmt.frac)
     return (
         weights_sha256(raw) if np.array_equal(raw, real * 2.0**fmt.frac) and (abs(raw) < 2**31).all() else ""

@@ -40,8 +40,8 @@ def shape_after(node: Node, shape: Dims, where: str) -> Dims:
         if node.kind == "Affine" and node["bias"].size not in (1, weight.shape[0]):
             raise NetworkError(f"bias of shape {node['bias'].shape}", where=where)
         return (weight.shape[0],)
-    if node.kind in ("Scale", "Delay"):
-        held = node["scale" if node.kind == "Scale" else "delay"]
+    if node.kind in ("Scale", "Delay", "Threshold"):
+        held = node[node.kind.lower()]
         if held.size not in (1, size):
             raise NetworkError(f"{held.size} values for {size} inputs", where=where)
         return shape

@@ -7,13 +7,13 @@ any other.
 from __future__ import annotations
 
 import hashlib
-import json
 from typing import Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from chipsim.errors import DataError, NetworkError
+from chipsim.plain_json import check_of, sealed
 from chipsim.text_file import parse_json
 
 KEY = "chipsim"
@@ -83,7 +83,10 @@ class ConnectionMeta(BaseModel):
 
 
 class Meta(BaseModel):
-    """Everything; layers and connections by the name of their node, layers in the order of the step."""
+    """Everything; layers and connections by the name of their node, layers in the order of the step.
+
+    graph_sha256   over all nodes and edges (`graph.graph_sha256`)
+    """
 
     model_config = _STRICT
     schema_: Literal["chipsim.nir/1"] = Field(SCHEMA, alias="schema")
@@ -94,11 +97,12 @@ class Meta(BaseModel):
     seed: int = Field(0, ge=0, le=2**64 - 1)
     layers: dict[str, LayerMeta] = Field(max_length=2000)
     connections: dict[str, ConnectionMeta] = Field(max_length=2000)
+    graph_sha256: str = Text
     not_carried: list[str] = Field(default_factory=list, max_length=1000)
 
     def text(self) -> str:
-        """As it stands in the file."""
-        return json.dumps(self.model_dump(by_alias=True, exclude_none=True), allow_nan=False)
+        """As it stands in the file: with a sha256 over itself."""
+        return sealed(self.model_dump(by_alias=True, exclude_none=True)).decode()
 
 
 def weights_sha256(raw: np.ndarray) -> str:
@@ -124,6 +128,12 @@ def metadata_of(values: dict[str, Any], where: str) -> Meta | None:
             f"schema {str(version)[:60]!r}; this version reads '{SCHEMA}'",
             where=where,
             remedy="use the chipsim that wrote it, or give --ignore-metadata to read the plain graph",
+        )
+    if value.pop("check", None) != check_of(value):
+        raise DataError(
+            "are not what chipsim wrote (sha256)",
+            where=where,
+            remedy="do not edit them; give --ignore-metadata to read the plain graph",
         )
     try:
         return Meta.model_validate(value)

@@ -181,7 +181,7 @@ class _Walk:
                 elif node.kind == "Input":
                     raise NetworkError("an edge leads to an Input", where=self.where(post))
                 else:
-                    inner = shape if node.kind in ("Pass", "Threshold") else self._after(node, shape)
+                    inner = shape if node.kind == "Pass" else self._after(node, shape)
                     stack.append((post, (*through, post), inner))
 
     def _after(self, node: Node, shape: Dims) -> Dims:
@@ -275,7 +275,7 @@ class _Walk:
                 self._or_pool(nodes)
             elif node.kind != "Flatten":
                 weighted = True
-            shape = shape if node.kind == "Threshold" else self._after(node, shape)
+            shape = self._after(node, shape)
         if math.prod(shape) != self.found[post].size:
             raise NetworkError(
                 f"gets shape {shape} for {self.found[post].size} neurons",

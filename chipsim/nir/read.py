@@ -11,7 +11,7 @@ import json
 import math
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -133,7 +133,7 @@ class Walk:
         return text
 
 
-def walked(path: str, shown: str) -> bytes:
+def walked(path: str | BinaryIO, shown: str) -> bytes:
     """What the child process does: the file's entries as a line of JSON, then their bytes."""
     import h5py
 
