@@ -252,14 +252,30 @@ def test_metadata_that_were_edited(tmp_path, change, message):
     assert not import_nir(path, load_chip("ideal"), ignore_metadata=True).placed.exact
 
 
-def test_chips_and_layers_without_nodes(tmp_path):
-    net = Network()
-    net.source("in", 4)
-    net.lif("m", (2, 2, 1), threshold=0.5)
-    net.connect("in", "m")
-    with pytest.raises(LimitError, match="a dense connection into a map, for which NIR has no node"):
-        export_nir(Simulator(net, load_chip("ideal")), tmp_path / "x.nir")
-    assert not (tmp_path / "x.nir").exists()
+def test_matrices_into_maps(tmp_path):
+    """A map that only matrices meet is a row in NIR; one that kernels meet as well has no node."""
+
+    def build(kernel):
+        net = Network()
+        net.source("in", (2, 2, 2))
+        net.lif("m", (2, 2, 3), threshold=0.5, reset="hard")
+        net.connect("in", "m", spread=0.6)
+        net.lif("out", 4, threshold=0.5, reset="hard")
+        net.connect("m", "out", spread=0.6)
+        if kernel:
+            net.conv("in", "m", 1, name="k")
+        return Simulator(net, load_chip("ideal"), seed=2)
+
+    sim = build(False)
+    meta = export_nir(sim, tmp_path / "x.nir")
+    made = import_nir(tmp_path / "x.nir", load_chip("ideal"))
+    assert made.placed.exact and made.placed.described.population("m").shape == (12,)
+    weights = made.simulator.read("m_to_out.w", raw=True).reshape(3, 2, 2, 4).transpose(1, 2, 0, 3)
+    assert np.array_equal(weights.reshape(12, 4), sim.read("m->out.w", raw=True))
+    assert len(meta.connections) == 2
+    with pytest.raises(LimitError, match="a matrix into a map that kernels or windows meet"):
+        export_nir(build(True), tmp_path / "y.nir")
+    assert not (tmp_path / "y.nir").exists()
 
 
 @pytest.mark.slow

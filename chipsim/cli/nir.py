@@ -123,15 +123,22 @@ def _spikes(made: object, events: Path | None, steps: int | None, seed: int) -> 
 
 def _keep(made: object, found: dict, text: str, file: Path, out: Path) -> str:
     """A run folder with the report and the network as it is on the chip."""
+    from chipsim.errors import LimitError
     from chipsim.nir.export import export_nir
     from chipsim.run_folder import RunFolder, file_sha256
 
     entries = {"command": "import", "nir": {"file": str(file), "sha256": file_sha256(file)}}
     with RunFolder.create(f"nir-{file.stem}", out, chip=found["chip"], **entries) as folder:
-        export_nir(made.simulator, folder.path / "network.nir", title=f"imported from {file.name}")
+        network = folder.path / "network.nir"
+        try:
+            export_nir(made.simulator, network, title=f"imported from {file.name}")
+        except LimitError as error:  # the report is worth keeping without it
+            folder.note(network_left_out=error.text())
+        else:
+            folder.note(network=file_sha256(network))
         folder.result(found)
         folder.report(text)
-        folder.finish(digest=made.simulator.digest(), network=file_sha256(folder.path / "network.nir"))
+        folder.finish(digest=made.simulator.digest())
     return str(folder.path)
 
 

@@ -101,6 +101,7 @@ class _Export:
             if self._is_constant(c):
                 self.current_bias[c.post] = (c, self._weights(c)[0])
         self.wired = [c for c in delivering if not self._is_constant(c)]
+        self.flat = self._flat()
         for index in self.plan.order:
             self._layer(self.plan.layers[index])
         for c in self.wired:
@@ -113,6 +114,16 @@ class _Export:
         pre = self.plan.layers[c.pre]
         good = pre.name == CONSTANT and pre.size == 1 and not c.sparse and c.conv is None
         return good and self.plan.layers[c.post].k_u is not None
+
+    def _flat(self) -> set[int]:
+        """Maps that are a row of neurons in NIR: no kernel or window meets them, some matrix leads there."""
+        pooled = {x.below for x in self.plan.layers if x.kind == "pool"}
+        kernels = {i for c in self.wired if c.conv is not None for i in (c.pre, c.post)}
+        into = {c.post for c in self.wired if c.conv is None and self.plan.layers[c.post].shape is not None}
+        return into - pooled - kernels
+
+    def _shape(self, x: LayerPlan) -> tuple[int, ...]:
+        return (x.size,) if x.index in self.flat else dims(x)
 
     def _name(self, wanted: str) -> str:
         base = re.sub(r"[^A-Za-z0-9_]+", "_", wanted.replace("->", "_to_")).strip("_") or "node"
@@ -146,7 +157,7 @@ class _Export:
             own = self.sim.state.get(f"l{x.index}_{key}")
             if own is not None and np.ptp(own):
                 self.lost.append(f"{x.name}: decays of single neurons; the layer's are carried")
-        self.names[x.index] = self._add(x.name, neuron_node(self.nir, self.sim, x))
+        self.names[x.index] = self._add(x.name, neuron_node(self.nir, self.sim, x, self._shape(x)))
         meta, said = layer_meta(self.described.layers[x.index], x)
         self.layers[self.names[x.index]] = meta
         self.lost += said
@@ -212,10 +223,12 @@ class _Export:
         pre, post = self.plan.layers[c.pre], self.plan.layers[c.post]
         place = self.names[c.pre]
         if steps:
-            delay = self._add(f"{title} delay", self.nir.Delay(delay=np.full(dims(pre), steps * self.dt)))
+            delay = self._add(
+                f"{title} delay", self.nir.Delay(delay=np.full(self._shape(pre), steps * self.dt))
+            )
             self.edges.append((place, delay))
             place = delay
-        if c.conv is None and pre.shape is not None:
+        if c.conv is None and pre.shape is not None and pre.index not in self.flat:
             shape = {"input": np.array(dims(pre))}
             flat = self._add(f"{title} flat", self.nir.Flatten(input_type=shape, start_dim=0, end_dim=-1))
             self.edges.append((place, flat))
@@ -230,11 +243,11 @@ class _Export:
             node = self.nir.Linear(weight=real.T.copy())
         name = self._add(title, node)
         self.edges += [(place, name), (name, self.names[c.post])]
-        if c.conv is None and post.shape is not None:
+        if c.conv is None and post.shape is not None and post.index not in self.flat:
             raise LimitError(
-                "a dense connection into a map, for which NIR has no node",
+                "a matrix into a map that kernels or windows meet, for which NIR has no node",
                 where=f"NIR export, {c.name}",
-                remedy="give the layer a number of neurons instead of a shape",
+                remedy="use a convolution, or give the layer a number of neurons instead of a shape",
             )
         self.connections[name] = self._connection_meta(c, raw, title)
 
@@ -296,7 +309,7 @@ class _Export:
                 continue
             x, node = self.plan.layers[index], self.nodes[self.names[index]]
             if hasattr(node, "v_leak") and x.k_v < 4096:
-                node.v_leak = (bias * (4096 / (4096 - x.k_v))).reshape(dims(x))
+                node.v_leak = (bias * (4096 / (4096 - x.k_v))).reshape(self._shape(x))
             else:
                 self.lost.append(f"{x.name}: its bias, which no node can hold")
         for index in self.current_bias:
@@ -316,7 +329,7 @@ class _Export:
         ends = [(name, x) for name, x in layers if x.index not in onward] or layers
         for name, x in ends:
             title = "output" if len(ends) == 1 else f"{name}_output"
-            self.edges.append((name, self._add(title, self.nir.Output(np.array(dims(x))))))
+            self.edges.append((name, self._add(title, self.nir.Output(np.array(self._shape(x))))))
         alone = [name for name, _ in layers if name not in reached]
         self.lost += [f"{name}: nothing leads to it" for name in alone]
 

@@ -33,9 +33,9 @@ def real_values(sim: Simulator, x: LayerPlan, name: str) -> np.ndarray:
     return made
 
 
-def neuron_node(nir: Any, sim: Simulator, x: LayerPlan) -> Any:
-    """The node of a layer, every parameter for each neuron; v_leak is 0."""
-    shape, dt = dims(x), sim.plan.dt_ms / 1e3
+def neuron_node(nir: Any, sim: Simulator, x: LayerPlan, shape: tuple[int, ...]) -> Any:
+    """The node of a layer with parameters of this shape, one for each neuron; v_leak is 0."""
+    dt = sim.plan.dt_ms / 1e3
 
     def full(value: float) -> np.ndarray:
         return np.full(shape, value)
