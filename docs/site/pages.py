@@ -50,6 +50,10 @@ PUBLIC = (  # what a script or a notebook of a user imports
     "chipsim.energy",
     "chipsim.ledger.summary",
     "chipsim.mapping.fit",
+    "chipsim.nir.discrete",
+    "chipsim.nir.imported",
+    "chipsim.nir.export",
+    "chipsim.nir.report",
     "chipsim.errors",
 )
 
