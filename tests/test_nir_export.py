@@ -278,6 +278,34 @@ def test_matrices_into_maps(tmp_path):
     assert not (tmp_path / "y.nir").exists()
 
 
+def test_biases_of_currents_payloads_and_purposes(tmp_path):
+    """An imported bias of a current goes out as a bias; graded sources and readouts stay what they were."""
+    cuba = nir.CubaLIF(tau_syn=np.full(4, 0.004), tau_mem=np.full(4, 0.01), r=np.full(4, 10.0),
+                       v_leak=np.zeros(4), v_threshold=np.ones(4), w_in=np.full(4, 4.0))  # fmt: skip
+    nodes = {"in": nir.Input(np.array([3])), "a": nir.Affine(np.full((4, 3), 0.3), 0.1 * np.arange(4)),
+             "x": cuba, "output": nir.Output(np.array([4]))}  # fmt: skip
+    edges = [("in", "a"), ("a", "x"), ("x", "output")]
+    nir.write(tmp_path / "x.nir", nir.NIRGraph(nodes, edges, {}))
+    made = import_nir(tmp_path / "x.nir", load_chip("loihi2"))
+    export_nir(made.simulator, tmp_path / "y.nir")
+    assert sorted(nir.read(tmp_path / "y.nir").nodes) == ["a", "in", "output", "x"]
+    again = import_nir(tmp_path / "y.nir", load_chip("loihi2"))
+    assert again.placed.exact
+    given = np.random.default_rng(1).random((50, 3)) < 0.3
+    one, other = (m.run(given, interpreter=True)["x"] for m in (made, again))
+    assert one.any() and np.array_equal(one, other)
+
+    net = Network()
+    net.source("in", 3, payload_bits=4)
+    net.lif("h", 4)
+    net.connect("in", "h")
+    net.readout("h", 2)
+    meta = export_nir(Simulator(net, load_chip("ideal")), tmp_path / "z.nir")
+    assert "in: payloads of 4 bits; NIR's signals are plain numbers" in meta.not_carried
+    plan = import_nir(tmp_path / "z.nir", load_chip("ideal")).simulator.plan
+    assert plan.layer("in").payload_bits == 4 and plan.connection("h_to_h_readout").purpose == "error"
+
+
 @pytest.mark.slow
 def test_a_run_is_exported_and_read_back(tmp_path, root):
     """The command lines: a trained network, exported, imported onto its chip, kept as a run folder."""

@@ -223,7 +223,7 @@ def test_leaks_resets_thresholds_of_neurons_and_currents(tmp_path):
     sim = made.simulator
     raw = sim.state[f"l{sim.plan.layer('x').index}_thr"]
     assert len(set(raw.tolist())) == 6 and (np.diff(raw) > 0).all()
-    assert [c.name for c in sim.plan.connections] == ["a", "b s", "c", "constant->y"]
+    assert [c.name for c in sim.plan.connections] == ["a", "b s", "c", "chipsim:constant->y"]
     run(path, chip="loihi2", bits=8, least=0.9)
     made.run({"in": np.zeros((2, 8))}, interpreter=True)  # a second run starts anew, constants included
     assert np.array_equal(raw, sim.state[f"l{sim.plan.layer('x').index}_thr"])

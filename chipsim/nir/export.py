@@ -147,7 +147,7 @@ class _Export:
             if x.name == CONSTANT and all(c.pre != x.index for c in self.wired):
                 return
             self.names[x.index] = self._add(x.name, self.nir.Input(np.array(dims(x))))
-            self.layers[self.names[x.index]] = LayerMeta(name=x.name)
+            self.layers[self.names[x.index]] = LayerMeta(name=x.name, payload_bits=x.payload_bits)
             if x.payload_bits > 1:
                 self.lost.append(
                     f"{x.name}: payloads of {x.payload_bits} bits; NIR's signals are plain numbers"

@@ -221,6 +221,8 @@ def fixed_of(meta: Meta, graph: Graph, chip: Any, exact: bool) -> Fixed:
         {name: (c.w_range, c.bits) for name, c in meta.connections.items()},
         frozenset(name for name, c in meta.connections.items() if c.sparse),
         {name: layer.options() for name, layer in meta.layers.items()},
+        payloads={name: layer.payload_bits for name, layer in meta.layers.items()},
+        purposes={name: c.purpose for name, c in meta.connections.items()},
     )
 
 

@@ -54,6 +54,7 @@ class LayerMeta(BaseModel):
 
     model_config = _STRICT
     name: str = Text
+    payload_bits: int = Field(1, ge=1, le=8)
     membrane: str | None = Field(None, max_length=20)
     reset: Literal["soft", "hard"] | None = None
     refractory: int = Field(0, ge=0, le=1000)
@@ -65,7 +66,9 @@ class LayerMeta(BaseModel):
 
     def options(self) -> dict[str, Any]:
         """Options of `Network.lif` that are not the default, but for the reset."""
-        made = self.model_dump(exclude={"name", "membrane", "reset", "homeostasis"}, exclude_defaults=True)
+        made = self.model_dump(
+            exclude={"name", "payload_bits", "membrane", "reset", "homeostasis"}, exclude_defaults=True
+        )
         return made | ({"homeostasis": tuple(self.homeostasis)} if self.homeostasis else {})
 
 

@@ -22,7 +22,7 @@ from chipsim.nir.weights import Wire, layer_size, map_order, wire
 from chipsim.plan.lava import is_lava
 from chipsim.simulator import Simulator
 
-CONSTANT = "constant"  # a source that is active in every step: biases of synaptic currents
+CONSTANT = "chipsim:constant"  # a source that is active in every step: biases of synaptic currents
 SMALLEST_RANGE = 2.0**-4  # w_range of the weakest of several connections into a layer
 
 
@@ -33,6 +33,7 @@ class Fixed:
     exact    nothing is rescaled: the chip is the same one
     ranges   connection's name -> (w_range, bits); sparse: names of those that store a part of a matrix
     options  layer's name -> options of `Network.lif`, in the file's units
+    payloads source's name -> bits; purposes: connection's name -> its purpose
     rules    connection's name -> its program; settings: how that is bound; engine of all of them
     """
 
@@ -40,6 +41,8 @@ class Fixed:
     ranges: Mapping[str, tuple[float, int]]
     sparse: frozenset[str]
     options: Mapping[str, Mapping[str, Any]]
+    payloads: Mapping[str, int] = field(default_factory=dict)
+    purposes: Mapping[str, str] = field(default_factory=dict)
     rules: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     engine: str | None = None
@@ -243,7 +246,8 @@ def _into_membrane(made: Layer, chip: Any) -> None:
 def _layer(network: Network, p: Population, made: Layer, described: Described, fixed: Fixed | None) -> None:
     size = layer_size(p.shape)
     if p.kind == "source":
-        network.source(p.name, size)
+        bits = fixed.payloads.get(p.name, 1) if fixed is not None else 1
+        network.source(p.name, size, payload_bits=bits)
         return
     dt = network.dt_ms
     options: dict[str, Any] = {"tau_v_ms": _tau(p.neuron.k_v, dt), "tau_u_ms": None}
@@ -283,7 +287,7 @@ def _connect(network, chip, name, path, made: Wire, weights, w_range: float, fix
     low = chip.step.min_delay
     options: dict[str, Any] = {"w_range": w_range, "weights": weights, "delay": path.least(low)}
     if fixed is not None:
-        options["bits"] = _range(fixed, name)[1]
+        options |= {"bits": _range(fixed, name)[1], "purpose": fixed.purposes.get(name, "inference")}
         if name in fixed.rules:
             options |= {"rule": name, "settings": dict(fixed.settings[name])}
     if made.delays is not None:
@@ -322,6 +326,8 @@ def _constants(
         biases = [w.bias for path, w in wires.values() if path.post == p.name and w.bias is not None]
         if not biases:
             continue
+        if CONSTANT in layers:
+            raise NetworkError(f"a node named '{CONSTANT}'", where=described.graph.path, remedy="rename it")
         made = layers[p.name]
         weights = sum(biases)[None, :] * made.scale
         if all(layer.name != CONSTANT for layer in network.layers):
