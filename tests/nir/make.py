@@ -1,9 +1,10 @@
 """Makes the NIR files here, and what the tools that wrote them computed: one tool per run.
 
-    python tests/nir/make.py snntorch | norse | sinabs FOLDER
+    python tests/nir/make.py snntorch | norse | sinabs | chipsim | read FOLDER
 
 Each needs that tool (README.md has the versions); the suite needs none of them. A network NAME becomes
 NAME.nir and NAME.npz: the input, and what each layer sent or held in every step, by the name of its node.
+`chipsim` writes chipsim_lif.nir and what the chip did; `read` has snnTorch read it and adds what it did.
 """
 
 from __future__ import annotations
@@ -13,7 +14,11 @@ from pathlib import Path
 
 import nir
 import numpy as np
-import torch
+
+try:
+    import torch
+except ImportError:  # chipsim's own environment
+    torch = None
 
 STEPS = 60
 
@@ -31,7 +36,7 @@ def keep(folder: Path, name: str, graph, given: np.ndarray, outputs: dict[str, n
     print(name, [type(node).__name__ for node in graph.nodes.values()], told)
 
 
-def louder(module: torch.nn.Module, factor: float) -> torch.nn.Module:
+def louder(module, factor: float):
     """A layer with larger weights, so that the next one fires."""
     module.weight.data *= factor
     return module
@@ -187,5 +192,46 @@ def sinabs(folder: Path) -> None:
             louder(torch.nn.Linear(16, 4), 2), leak), 12)  # fmt: skip
 
 
+def chip_network():
+    """A simulator of two layers on ideal, 16 bits, and input for it."""
+    from chipsim import Network, Simulator, load_chip
+
+    net = Network(dt_ms=0.1)
+    net.source("in", 12)
+    net.lif("h", 16, tau_v_ms=1.0, threshold=0.6, bias=0.05, reset="hard")
+    net.lif("o", 6, tau_v_ms=1.0, threshold=0.4, reset="hard")
+    net.connect("in", "h", gain=1.5, bits=16)
+    net.connect("h", "o", gain=1.5, bits=16)
+    return Simulator(net, load_chip("ideal"), seed=2), spikes(np.random.default_rng(4), 12)
+
+
+def chipsim(folder: Path) -> None:
+    """What `read` reads, in a folder without it."""
+    from chipsim.nir.export import export_nir
+
+    sim, given = chip_network()
+    export_nir(sim, folder / "chipsim_lif.nir", title="two layers")
+    sim.probe("o.spikes")
+    sim.run(given, learn=False)
+    np.savez_compressed(
+        folder / "chipsim_lif.npz", input=given, chip=np.array(sim.probes["o.spikes"], np.uint8)
+    )
+
+
+def read(folder: Path) -> None:
+    """snnTorch runs the network that chipsim wrote."""
+    from snntorch.import_nir import import_from_nir
+
+    net, state, rows = import_from_nir(nir.read(folder / "chipsim_lif.nir")), None, []
+    with np.load(folder / "chipsim_lif.npz", allow_pickle=False) as file:
+        arrays = {key: file[key] for key in ("input", "chip")}
+    with torch.no_grad():
+        for step in arrays["input"]:
+            sent, state = net(torch.tensor(step[None], dtype=torch.float32), state)
+            rows.append((sent[0] if isinstance(sent, tuple) else sent).numpy()[0])
+    np.savez_compressed(folder / "chipsim_lif.npz", **arrays, snntorch=np.array(rows, np.uint8))
+
+
 if __name__ == "__main__":
-    {"snntorch": snntorch, "norse": norse, "sinabs": sinabs}[sys.argv[1]](Path(sys.argv[2]))
+    made = {"snntorch": snntorch, "norse": norse, "sinabs": sinabs, "chipsim": chipsim, "read": read}
+    made[sys.argv[1]](Path(sys.argv[2]))
