@@ -99,6 +99,19 @@ def test_refusals(case):
     assert refused.value.where.startswith("x.nir") and refused.value.remedy
 
 
+def test_ways_without_end_are_not_all_walked():
+    """A ladder of linear nodes has 2**40 ways through it."""
+    nodes, edges, before = {}, [], ["in"]
+    for k in range(40):
+        pair = [f"a{k}", f"b{k}"]
+        nodes |= dict.fromkeys(pair, W)
+        edges += [[x, y] for x in before for y in pair]
+        before = pair
+    edges += [[x, "x"] for x in before] + [["x", "output"]]
+    with pytest.raises(NetworkError, match="more than 10000 ways through linear nodes"):
+        import_nir(graph_of(graph({**nodes, "x": LIF}, edges), "x.nir"), load_chip("ideal"))
+
+
 def test_chips_without_populations():
     for name in ("odin", "reckon"):
         with pytest.raises(LimitError, match=f"chip {name}: its step is fixed hardware"):

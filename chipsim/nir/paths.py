@@ -17,7 +17,7 @@ from chipsim.nir.discrete import Convention, Neuron, discrete, memoryless
 from chipsim.nir.graph import INTEGRATING, LARGEST, NEURONS, Graph, Node
 from chipsim.nir.linear import Dims, plain, shape_after
 
-MOST_PATHS, LONGEST_PATH = 2000, 200
+MOST_PATHS, LONGEST_PATH = 10_000, 200  # steps of the search through linear nodes, in all
 
 
 @dataclass(frozen=True)
@@ -99,6 +99,7 @@ class _Walk:
         self.found: dict[str, Population] = {}
         self.raw: list[tuple[str, str, tuple[str, ...]]] = []
         self.outputs: dict[str, str] = {}
+        self.tried = 0
         self.remarks = list(graph.remarks)
         self._search()
         self.order = self._ordered(order)
@@ -158,14 +159,17 @@ class _Walk:
     def _paths(self, start: str):
         """(population, nodes on the way, shape there) of every path from a population."""
         stack = [(start, (), self.found[start].shape)]
-        count = 0
         while stack:
             name, through, shape = stack.pop()
             for post in reversed(self.after[name]):
                 node = self.graph.nodes[post]
-                count += 1
-                if count > MOST_PATHS or len(through) > LONGEST_PATH:
-                    raise NetworkError(f"more than {MOST_PATHS} ways from it", where=self.where(start))
+                self.tried += 1
+                if self.tried > MOST_PATHS or len(through) > LONGEST_PATH:
+                    raise NetworkError(
+                        f"more than {MOST_PATHS} ways through linear nodes, or one of more than {LONGEST_PATH}",
+                        where=self.where(start),
+                        remedy="multiply linear nodes that follow each other",
+                    )
                 if node.kind in NEURONS:
                     yield post, through, shape
                 elif node.kind == "Output":
