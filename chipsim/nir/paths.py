@@ -166,7 +166,7 @@ class _Walk:
                 self.tried += 1
                 if self.tried > MOST_PATHS or len(through) > LONGEST_PATH:
                     raise NetworkError(
-                        f"more than {MOST_PATHS} ways through linear nodes, or one of more than {LONGEST_PATH}",
+                        f"more than {MOST_PATHS} ways through linear nodes, or one of {LONGEST_PATH} nodes",
                         where=self.where(start),
                         remedy="multiply linear nodes that follow each other",
                     )
