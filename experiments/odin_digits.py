@@ -36,6 +36,7 @@ from chipsim.network import Network
 from chipsim.outcome import begin, outcome
 from chipsim.plot import accuracy as accuracy_plot
 from chipsim.plot import save
+from chipsim.recording import record
 from chipsim.report.text import text_report
 from chipsim.settings import ExperimentSettings
 from chipsim.simulator import Simulator
@@ -103,12 +104,14 @@ def run(context: Context) -> dict:
         controls=controls,
         experiment="odin_digits",
     )
+    context.out.recording(record(sim, events, drive["train"].labels))
     above = accuracy["test"] - controls["frozen weights"]["test"]
     return {
         "accuracy": accuracy,
         "controls": controls,
         "above_frozen": above,
         **outcome(context, {"network": sim}),
+        "summary": told,
         "report": text_report(told) + f"\ntest is {100 * above:.1f} points above frozen weights\n",
     }
 
