@@ -44,12 +44,13 @@ def outcome(context: Context, sims: Mapping[str, Simulator]) -> dict:
     from which reports are made, is the first simulator's.
     """
     chip = load_chip(context.chip)
-    weights, parts, priced, unpriced, told = {}, {}, [], {}, None
+    weights, arrays, parts, priced, unpriced, told = {}, {}, {}, [], {}, None
     for label, sim in sims.items():
         for c in sim.plan.connections:
             if c.program is not None or sim.plan.reckon is not None:
                 name = f"{label}.{c.name}" if len(sims) > 1 else c.name
                 weights[_array_name(name)] = sim.state[f"c{c.index}_w"]
+                arrays[_array_name(name)] = {"what": f"weights of {name}", "format": str(c.weight)}
         made = summary(sim.plan, chip, sim.state, experiment=context.out.manifest.get("experiment"))
         told = told or _first(made, list(sims))
         energy = made.get("energy") or {}
@@ -60,6 +61,7 @@ def outcome(context: Context, sims: Mapping[str, Simulator]) -> dict:
                 into[event] = into.get(event, 0) + count
         parts[label] = sim.digest()
     context.out.weights(weights)
+    context.out.note(arrays=arrays)
     known = [joules for joules in priced if joules is not None]
     return {
         "digest": digest(parts),

@@ -1,10 +1,10 @@
-"""What a few samples look like inside: spikes of every layer, registers over time, the range of each register.
+"""What a few samples look like inside: spikes of every layer, registers over time and their ranges.
 
     out.recording(record(sim, events, labels))
 
 The samples run on a copy of the state that the run ended with, learning on, each from the start of a sample;
-nothing of the run changes, and equal runs have equal recordings. Sizes are bounded: what is left out is named.
-Traces show steps: what happens around a sample (on_sample_start, on_replay, on_sample_end) is not in them.
+nothing of the run changes, and equal runs have equal recordings. Sizes are bounded, what is left out is
+named. Traces show steps: on_sample_start, on_replay and on_sample_end are not in them.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def record(sim: Any, events: Events | Mapping[str, Events], labels: Any = None) 
     """The recording of the first samples, as JSON-able data: {"format", "said", "steps", "dt_ms", "samples",
     "traces", "ranges", "left_out"}.
 
-    sim      a `Simulator`; events what its `run` takes, in order of presentation; labels one per sample or None
+    sim      a `Simulator`; events what its `run` takes, in order of presentation; labels one per sample
     samples  [{"sample", "label", "layers": [{"layer", "size", "neurons", "until", "spikes", "step", "row"}]}]
              a spike is (step from 1, row); neurons are the rows' numbers, None: 0, 1, 2, ...
     traces   [{"of", "name", "owner", "format", "lo", "hi", "threshold", "elements": [{"element", "values"}]}]
@@ -242,9 +242,7 @@ class _Spikes:
 
     def active(self) -> dict[int, np.ndarray]:
         """Layer index -> spikes of each neuron in the first context."""
-        return {
-            x.index: np.bincount(_joined(self.found[x.index, 0]), minlength=x.size) for x in self.layers
-        }
+        return {x.index: np.bincount(_joined(self.found[x.index, 0]), minlength=x.size) for x in self.layers}
 
     def rows(self, context: int, left_out: list[str]) -> list[dict[str, Any]]:
         """The raster of one context, layer by layer."""
@@ -330,7 +328,7 @@ def _threshold(sim: Any, tap: Tap, elements: list) -> int | None:
 
 
 def _elements(sim: Any, tap: Tap, active: Mapping[int, np.ndarray]) -> list[tuple[tuple[int, ...], int]]:
-    """(name, place in the flat array) of the elements that are traced: the most active, lowest number first."""
+    """(name, place in the flat array) of the elements that are traced: the most active, in ascending order."""
     if tap.owner == "layer":
         return [((0,), 0)]
     if tap.owner == "neuron":
@@ -339,13 +337,17 @@ def _elements(sim: Any, tap: Tap, active: Mapping[int, np.ndarray]) -> list[tupl
     pre, post = _most(active, c.pre, c.n_pre), _most(active, c.post, c.n_post)
     if tap.owner in ("pre", "post"):
         return [((i,), i) for i in (pre if tap.owner == "pre" else post)]
-    return _synapses(sim, c, pre, post[0] if post else 0)
+    return _synapses(sim, c, pre, max(post, key=lambda i: (_counts(active, c.post, c.n_post)[i], -i)))
+
+
+def _counts(active: Mapping[int, np.ndarray], layer: int, size: int) -> np.ndarray:
+    """Spikes of each neuron; none of a layer that does not spike."""
+    return active.get(layer, np.zeros(size, np.int64))
 
 
 def _most(active: Mapping[int, np.ndarray], layer: int, size: int) -> list[int]:
     """The neurons with the most spikes; the first ones of a layer without spikes."""
-    counts = active.get(layer, np.zeros(size, np.int64))
-    return sorted(np.argsort(-counts, kind="stable")[:ELEMENTS].tolist())
+    return sorted(np.argsort(-_counts(active, layer, size), kind="stable")[:ELEMENTS].tolist())
 
 
 def _synapses(sim: Any, c: ConnectionPlan, pre: list[int], post: int) -> list[tuple[tuple[int, ...], int]]:

@@ -116,7 +116,8 @@ def _histograms(run: Run) -> list[dict[str, Any]]:
     arrays, said, rows = run.weights(), run.manifest.get("arrays") or {}, []
     for name, array in arrays.items():
         what = said.get(name) or {}
-        if not name.endswith("_w") or array.dtype.kind not in "iu" or not array.size:
+        weights = name.endswith("_w") or str(what.get("what")).startswith("weights")
+        if not weights or array.dtype.kind not in "iu" or not array.size:
             continue
         low, high = int(array.min()), int(array.max())
         step = -(-(high - low + 1) // COLUMNS)

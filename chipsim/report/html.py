@@ -55,12 +55,14 @@ def _render(name: str, data: Mapping[str, Any], pictures: Mapping[str, str]) -> 
     recording = data.get("recording")
     plots = {
         kind: [{key: Markup(text) for key, text in figure.items()} for figure in make(recording, page.num)]
-        for kind, make in (("rasters", look.rasters), ("traces", look.traces))
         if recording
+        else []
+        for kind, make in (("rasters", look.rasters), ("traces", look.traces))
     }
     return (
         env.get_template(name).render(
             data=data,
+            recording=recording,
             num=page.num,
             style=Markup((HERE / "page.css").read_text(encoding="utf-8")),
             script=Markup(script),

@@ -67,9 +67,7 @@ def traces(recording: Mapping[str, Any], num: Num) -> list[dict[str, str]]:
     steps = shown_steps(recording)
     for k, row in enumerate(recording["traces"]):
         groups.setdefault(row["of"], []).append(_trace(row, f"recording/traces/{k}", num).html(steps))
-    return [
-        {"title": escape(name), "body": "".join(panels) + axis(steps)} for name, panels in groups.items()
-    ]
+    return [{"title": escape(name), "body": "".join(panels) + axis(steps)} for name, panels in groups.items()]
 
 
 def shown_steps(recording: Mapping[str, Any]) -> int:
@@ -85,7 +83,8 @@ def gauge(row: Mapping[str, Any]) -> str:
     said = f"{row['low']} to {row['high']} of {row['lo']} to {row['hi']}"
     return (
         f'<svg class="gauge" viewBox="0 0 100 10" preserveAspectRatio="none" role="img" '
-        f'aria-label="{escape(said)}"><title>{escape(said)}</title><rect class="tile" width="100" height="10"/>'
+        f'aria-label="{escape(said)}"><title>{escape(said)}</title>'
+        f'<rect class="tile" width="100" height="10"/>'
         f'<rect class="c0" x="{min(left, 99):.2f}" width="{max(wide, 1):.2f}" height="10"/></svg>'
     )
 
