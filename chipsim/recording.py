@@ -10,17 +10,16 @@ named. Traces show steps: on_sample_start, on_replay and on_sample_end are not i
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from chipsim.data.events import Events
-from chipsim.fixed import Format
-from chipsim.plan import THIRD_FACTOR, ConnectionPlan, LayerPlan, Plan
-from chipsim.reckon import datapath
+from chipsim.plan import ConnectionPlan, LayerPlan, Plan
 from chipsim.reference import reset
+from chipsim.taps import Tap, registers, said
 
 FORMAT = 1
 SAMPLES = 3  # drawn as rasters
@@ -31,47 +30,11 @@ SPIKES = 3000  # of a layer and sample
 PANELS = 48  # registers with traces
 ELEMENTS = 3  # neurons, axons or synapses of a register
 MOST_STATE = 1 << 29  # bytes that are copied
-UNSIGNED = (Format(False, 3, 0), Format(False, 1, 0))  # calcium, flags of a crossbar core
 IDLE = ("f_dirty", "f_z", "f_o", "f_wins", "f_inp", "f_live")  # of ReckOn's core between samples
 SAID = (
     "on a copy of the state that the run ended with, learning on, each sample from a fresh start; "
     "on_sample_start, on_replay and on_sample_end are not part of it"
 )
-
-
-@dataclass(frozen=True)
-class Tap:
-    """One register: the state array behind it and the limits of its raw integers.
-
-    of, name   layer or connection, and the register's name
-    owner      neuron, pre, post, syn or layer
-    contexts   the array's first axis is the context
-    place      index of the layer (owner neuron) or connection
-    size       elements of a context that belong to it, from the first on; 0: all
-    mask       array of 0/1 that says which elements are valid
-    """
-
-    of: str
-    name: str
-    owner: str
-    fmt: Format
-    lo: int
-    hi: int
-    array: str
-    contexts: bool
-    place: int
-    size: int = 0
-    mask: str = ""
-
-    def values(self, state: Mapping[str, np.ndarray], context: int | None = None) -> np.ndarray:
-        """Raw integers as they stand: of one context, flat, or (None) of all."""
-        array = state[self.array]
-        if self.mask:
-            array = array * state[self.mask]
-        if not self.contexts:
-            array = array.ravel()
-            return array[: self.size] if self.size else array
-        return array if context is None else array[context].ravel()
 
 
 def record(sim: Any, events: Events | Mapping[str, Events], labels: Any = None) -> dict[str, Any]:
@@ -95,7 +58,7 @@ def record(sim: Any, events: Events | Mapping[str, Events], labels: Any = None) 
     if size > MOST_STATE or not groups:
         why = f"a state of {size} bytes is not copied" if groups else "no sample"
         return out | {"left_out": [f"everything: {why}"]}
-    taps, ranges, active = list(_taps(plan, sim.state)), {}, {}
+    taps, ranges, active = list(registers(plan, sim.state)), {}, {}
     for g in range(groups):
         part, told = _group(plan, given, labels, g)
         found = _Spikes(plan, part, b)
@@ -110,7 +73,7 @@ def record(sim: Any, events: Events | Mapping[str, Events], labels: Any = None) 
             label = None if told is None else int(np.ravel(told[k])[-1])
             row = {"sample": g * b + k, "label": label, "layers": found.rows(k, out["left_out"])}
             out["samples"].append(row)
-    out["ranges"] = [_said(tap) | ranges[tap] for tap in taps]
+    out["ranges"] = [said(tap) | ranges[tap] for tap in taps]
     out["traces"] = _traces(sim, given, labels, taps, active, out["left_out"])
     if first.n_steps > STEPS:
         out["left_out"].append(f"steps after {STEPS}")
@@ -143,67 +106,6 @@ def _run(sim: Any, part: dict[str, Events], labels: Any, seen: Callable[[Any, in
         look.state[name][...] = 0
     look.probes, look._ts = {}, 0
     look.run(part, learn=True, labels=labels, on_step=lambda step: seen(look, step))
-
-
-# ---------------------------------------------------------------- registers
-
-
-def _taps(plan: Plan, state: Mapping[str, np.ndarray]) -> Iterator[Tap]:
-    """Every register of layers and connections, in their order."""
-    for x in plan.layers:
-        yield from (tap for tap in _of_layer(plan, x) if tap.array in state)
-    for c in plan.connections:
-        if c.program is not None and c.program.lines:
-            for r in c.program.registers:
-                if not r.temp:
-                    array = f"c{c.index}_{'w' if r.is_weight else 'r_' + r.name}"
-                    contexts = not r.is_weight and (r.owner in ("pre", "post") or r.per_context)
-                    yield Tap(c.name, r.name, r.owner, r.fmt, r.lo, r.hi, array, contexts, c.index)
-        elif c.program is not None or plan.reckon is not None:  # a fixed engine
-            yield Tap(c.name, "w", "syn", c.weight, c.w_lo, c.w_hi, f"c{c.index}_w", False, c.index)
-    if plan.reckon is not None:
-        yield from _of_reckon(plan)
-
-
-def _of_layer(plan: Plan, x: LayerPlan) -> Iterator[Tap]:
-    if x.kind == "source":
-        return
-    p, core = f"l{x.index}_", plan.core is not None
-    v = "vc" if x.kind == "lif" and not core and plan.reckon is None else "v"
-    name = "v as compared" if v == "vc" else "v"
-    m = THIRD_FACTOR if x.circuit is None else plan.circuits[x.circuit].signal_fmt
-    calcium, flag = UNSIGNED
-    for said, array, fmt in (
-        (name, v, x.v_fmt),
-        ("u", "u", x.u_fmt),
-        ("third factor", "m", m),
-        ("calcium", "ca", calcium),
-        ("up", "up", flag),
-        ("down", "down", flag),
-    ):
-        if array != "m" or x.circuit is not None:
-            yield Tap(x.name, said, "neuron", fmt, fmt.lo, fmt.hi, p + array, True, x.index)
-
-
-def _of_reckon(plan: Plan) -> Iterator[Tap]:
-    """Traces of ReckOn's core, of the axons of each weight memory."""
-    rows = (("f_ti", datapath.U12), ("f_tr", datapath.U12), ("f_to", datapath.U10))
-    for index, (array, fmt) in zip(plan.reckon.connections, rows, strict=True):
-        if index >= 0:
-            c = plan.connections[index]
-            mask = "f_dirty"
-            yield Tap(c.name, "trace", "pre", fmt, fmt.lo, fmt.hi, array, False, index, c.n_pre, mask)
-
-
-def _said(tap: Tap) -> dict[str, Any]:
-    return {
-        "of": tap.of,
-        "name": tap.name,
-        "owner": tap.owner,
-        "format": str(tap.fmt),
-        "lo": tap.lo,
-        "hi": tap.hi,
-    }
 
 
 def _widen(ranges: dict[Tap, dict[str, int]], taps: list[Tap], state: Mapping[str, np.ndarray]) -> None:
@@ -305,7 +207,7 @@ def _traces(sim, given, labels, taps, active, left_out) -> list[dict[str, Any]]:
     part, told = _group(sim.plan, given, labels, 0)
     _run(sim, part, told, seen)
     return [
-        _said(tap)
+        said(tap)
         | {"threshold": _threshold(sim, tap, elements)}
         | {
             "elements": [
@@ -328,7 +230,7 @@ def _threshold(sim: Any, tap: Tap, elements: list) -> int | None:
 
 
 def _elements(sim: Any, tap: Tap, active: Mapping[int, np.ndarray]) -> list[tuple[tuple[int, ...], int]]:
-    """(name, place in the flat array) of the elements that are traced: the most active, in ascending order."""
+    """(name, place in the flat array) of the elements that are traced: the most active, in order."""
     if tap.owner == "layer":
         return [((0,), 0)]
     if tap.owner == "neuron":

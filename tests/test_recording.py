@@ -138,7 +138,7 @@ def test_synapses_of_other_memories_have_names(kind):
         targets = np.tile(np.array([1, 5], np.int32), 16)
         net.connect("in", "out", sparse=(np.arange(17) * 2, targets), rule="stdp_pair")
     sim = Simulator(net, load_chip("ideal"), seed=3)
-    tap = next(tap for tap in parts._taps(sim.plan, sim.state) if tap.name == "w")
+    tap = next(tap for tap in parts.registers(sim.plan, sim.state) if tap.name == "w")
     active = {0: np.eye(16, dtype=int)[3] + 2 * np.eye(16, dtype=int)[7], 1: np.eye(8, dtype=int)[5]}
     found = parts._elements(sim, tap, active)
     weights = tap.values(sim.state, 0)
