@@ -51,6 +51,7 @@ SIZES = {  # what makes the runs of each experiment short
     },
     "stdp_digits": {"epochs": 2, "rates": [0, 1], "twin": False},
     "r_stdp_cue": {"replicas": 1, "blocks": 4},
+    "odin_digits": {},
 }
 PLAIN = {  # what digits needs to be mapped on a chip without learning
     "loihi1": {"reset": "hard"},
