@@ -10,6 +10,8 @@ from chipsim.report.units import engineering, percent
 
 WIDTH = 640
 PARTS = ("synapse", "dendrite", "soma", "network", "learning", "error", "static")
+# learning and error have the colours that they have among the purposes
+COLOURS = dict(zip(PARTS, ("c0", "c3", "c4", "c6", "c1", "c2", "c5"), strict=True))
 
 
 def _svg(height: float, body: list[str], label: str, width: float = WIDTH) -> str:
@@ -68,20 +70,20 @@ def stacked(
     for name, parts in bars:
         total, x = sum(parts[p] for p in PARTS), 150.0
         body.append(_text(144, y + 15, name, "end"))
-        for k, part in enumerate(PARTS):
+        for part in PARTS:
             share = parts[part] / total if total else 0.0
             if share:
                 said = f"{part}: {engineering(parts[part], 'J')}, {percent(share, 1)}"
                 said += "".join(f"\nsource: {text}" for text in (sources or {}).get(part, ()))
                 body.append(
-                    f'<rect class="c{k}" x="{x:.1f}" y="{y}" width="{share * 390:.2f}" height="20">'
+                    f'<rect class="{COLOURS[part]}" x="{x:.1f}" y="{y}" width="{share * 390:.2f}" height="20">'
                     f"<title>{escape(said)}</title></rect>"
                 )
             x += share * 390
         body.append(_text(546, y + 15, engineering(total, "J")))
         y += 30
     for k, part in enumerate(PARTS):
-        body.append(f'<rect class="c{k}" x="{10 + 88 * k}" y="{y + 4}" width="10" height="10"/>')
+        body.append(f'<rect class="{COLOURS[part]}" x="{10 + 88 * k}" y="{y + 4}" width="10" height="10"/>')
         body.append(_text(24 + 88 * k, y + 13, part))
     return _svg(y + 24, body, "Energy by part, learning apart from inference")
 
