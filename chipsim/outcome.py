@@ -13,6 +13,7 @@ from chipsim.chip import load_chip
 from chipsim.errors import SettingError
 from chipsim.experiment import Context
 from chipsim.ledger import check_memory, counters, per_sample, summary
+from chipsim.ledger.summary import mapped
 from chipsim.report.units import engineering
 from chipsim.run_folder import digest
 from chipsim.simulator import Simulator
@@ -52,7 +53,7 @@ def outcome(context: Context, sims: Mapping[str, Simulator]) -> dict:
                 weights[_array_name(name)] = sim.state[f"c{c.index}_w"]
                 arrays[_array_name(name)] = {"what": f"weights of {name}", "format": str(c.weight)}
         made = summary(sim.plan, chip, sim.state, experiment=context.out.manifest.get("experiment"))
-        told = told or _first(made, list(sims))
+        told = told or _first(made | {"mapping": mapped(sim.plan, chip)}, list(sims))
         energy = made.get("energy") or {}
         priced.append(energy.get("priced_J"))
         for purpose, events in (energy.get("unpriced") or {}).items():

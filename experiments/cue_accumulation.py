@@ -108,7 +108,6 @@ def run(context: Context) -> dict:
         "test_by_epoch": {label: np.mean(runs, axis=0) for label, runs in curves.items()},
         "test_by_run": curves,
         "cycles": {label: {k: v for k, v in x.items() if k.endswith("cycles")} for label, x in core.items()},
-        "summary": made,
         "report": report(curves, made),
     }
 

@@ -111,7 +111,6 @@ def run(context: Context) -> dict:
         "controls": controls,
         "above_frozen": above,
         **outcome(context, {"network": sim}),
-        "summary": told,
         "report": text_report(told) + f"\ntest is {100 * above:.1f} points above frozen weights\n",
     }
 

@@ -104,4 +104,5 @@ def pytest_terminal_summary(terminalreporter) -> None:
         terminalreporter.write_line(f"browser tests: {len(ran)} ran, {failed} failed, {len(skipped)} skipped")
     elif skipped:
         reason = skipped[0].longrepr[2] if isinstance(skipped[0].longrepr, tuple) else skipped[0].longrepr
+        reason = str(reason).removeprefix("Skipped: ")
         terminalreporter.write_line(f"browser tests: none ran, {len(skipped)} skipped: {reason}")

@@ -215,3 +215,52 @@ def test_a_run_without_a_summary_says_what_to_do(tmp_path):
         folder.finish()
     with pytest.raises(RunError, match="stored no summary.json"):
         report_data(load_run(tmp_path / "old"))
+
+
+MINE = '''"""Two networks of one run."""
+import numpy as np
+from chipsim.chip import load_chip
+from chipsim.data.events import Events
+from chipsim.network import Network
+from chipsim.outcome import outcome
+from chipsim.recording import record
+from chipsim.settings import ExperimentSettings
+from chipsim.simulator import Simulator
+RULES = ("stdp_pair",)
+CHIPS = ("ideal",)
+class Settings(ExperimentSettings): pass
+def made(seed):
+    net = Network()
+    net.source("in", 4)
+    net.lif("out", 3, threshold=0.4)
+    net.connect("in", "out", rule="stdp_pair")
+    return Simulator(net, load_chip("ideal"), seed=seed)
+def run(context):
+    sims = {"first": made(1), "second": made(2)}
+    events = Events.from_dense(np.ones((1, 5, 4), int))
+    for sim in sims.values():
+        sim.present(events)
+    context.out.recording(record(sims["first"], events))
+    scores = {"accuracy": {"test": 0.5}, "controls": {"chance": {"test": 0.25}}}
+    return scores | outcome(context, sims)
+'''
+
+
+def test_an_experiment_of_ones_own_has_every_form_too(chipsim):
+    Path("mine.py").write_text(MINE, encoding="utf-8")
+    assert chipsim("run", "./mine.py", "--out", "r").status == 0
+    told = json.loads(chipsim("report", "r", "--format", "json").out)
+    assert told["summary"]["accuracy"] == {"test": 0.5} and told["summary"]["mapping"]["cores"] == 1
+    assert told["summary"]["controls"] == {"chance": {"test": 0.25}}
+    assert told["summary"]["notes"][0]["text"] == (
+        "this report is of network 'first'; the run has first, second"
+    )
+    names = ["weights of first.in->out", "weights of second.in->out"]
+    assert [row["name"] for row in told["histograms"]] == names
+    assert [sum(row["counts"]) for row in told["histograms"]] == [12, 12]
+    assert told["recording"] == json.loads(Path("r/recording.json").read_text("utf-8"))
+    assert chipsim("report", "r", "--format", "html", "--out", "r.html").status == 0
+    assert 'id="traces"' in Path("r.html").read_text("utf-8")
+    spoiled = Path("r/recording.json").read_text("utf-8").replace('"steps": 5', '"steps": 6')
+    Path("r/recording.json").write_text(spoiled, encoding="utf-8")
+    assert "recording.json" in chipsim("report", "r", "--format", "json").err

@@ -70,13 +70,13 @@ def stacked(
     for name, parts in bars:
         total, x = sum(parts[p] for p in PARTS), 150.0
         body.append(_text(144, y + 15, name, "end"))
-        for part in PARTS:
+        for part, colour in COLOURS.items():
             share = parts[part] / total if total else 0.0
             if share:
                 said = f"{part}: {engineering(parts[part], 'J')}, {percent(share, 1)}"
                 said += "".join(f"\nsource: {text}" for text in (sources or {}).get(part, ()))
                 body.append(
-                    f'<rect class="{COLOURS[part]}" x="{x:.1f}" y="{y}" width="{share * 390:.2f}" height="20">'
+                    f'<rect class="{colour}" x="{x:.1f}" y="{y}" width="{share * 390:.2f}" height="20">'
                     f"<title>{escape(said)}</title></rect>"
                 )
             x += share * 390
