@@ -66,7 +66,10 @@ def make_settings(
         raise _refusal(error, ", ".join(sorted(seen)) or "defaults", where=where) from None
     for field in chosen:
         if not _finite(getattr(settings, field)):
-            raise SettingError(f"setting '{field}' is not finite", where=where, remedy="give a finite value")
+            key = model.model_fields[field].alias or field
+            given = any(name == key or name.startswith(f"{key}.") for name in seen)
+            place = f"--set {key}" if given else where
+            raise SettingError(f"setting '{key}' is not finite", where=place, remedy="give a finite value")
     return settings
 
 

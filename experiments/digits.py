@@ -15,7 +15,7 @@ from chipsim.data.split import split_three
 from chipsim.supervised import SupervisedSettings, evaluate_stored, run_supervised
 
 RULES = ("decolle", "ell_chip", "fell_trace", "bell", "dalton_chip", "s_tllr_chip", "tp_chip", "eprop",
-         "decolle_paper", "ell", "fell_exact", "dalton", "s_tllr", "s_tllr_hyper", "tp",
+         "decolle_paper", "ell", "fell_exact", "fell_step", "dalton", "s_tllr", "s_tllr_hyper", "tp",
          "eprop_reckon")  # fmt: skip
 CHIPS = ("loihi2", "ideal")
 

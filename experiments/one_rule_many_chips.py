@@ -53,8 +53,11 @@ SIZES = {  # what makes the runs of each experiment short
     "r_stdp_cue": {"replicas": 1, "blocks": 4},
     "odin_digits": {},
 }
-PLAIN = {  # what digits needs to be mapped on a chip without learning
+WIDTH = {"loihi2_lava": {"weight.bits": 9}}  # the only one that its weights have
+DIGITS = {  # what digits needs on a chip, with learning or without
     "loihi1": {"reset": "hard"},
+    "loihi2": {"rate_steps": [0]},  # its engine has no smaller scale than 2^-8
+    "loihi2_lava": {"rate_steps": [0], "reset": "hard"},
     "brainscales2": {"reset": "hard", "weight.bits": 6},
     "morphic": {"reset": "hard", "weight.bits": 1},
     "odin": {"reset": "hard", "tau_u_ms": "none", "weight.bits": 4},
@@ -136,11 +139,15 @@ def assignments(settings):
 def _cell(context, rule, chip, k):
     made = own(rule, chip)
     name, s = made["experiment"], context.settings
-    keys = SIZES[name] | made
+    keys = SIZES[name] | _of_chip(name, chip) | made
     more = s.sets if name == "digits" else ()
     changed = {text.partition("=")[0] for text in more}
     sets = [x for x in assignments(keys) if x.partition("=")[0] not in changed]
     return Cell(name, rule, chip, context.seed + k, (*sets, *more))
+
+
+def _of_chip(name, chip):
+    return WIDTH.get(chip, {}) | (DIGITS.get(chip, {}) if name == "digits" else {})
 
 
 # ---------------------------------------------------------------- without learning
@@ -159,9 +166,8 @@ def _maps(context, loaded, pairs):
 
 
 def _map(context, name, rule, chip):
-    keys = dict(SIZES[name])
+    keys = SIZES[name] | _of_chip(name, chip.name)
     if name == "digits":
-        keys |= PLAIN.get(chip.name, {})
         rule = "decolle"  # one hidden layer under any rule
     experiment = load_experiment(name)
     options = {

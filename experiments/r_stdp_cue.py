@@ -53,6 +53,7 @@ class Settings(ExperimentSettings):
     reward_ms: tuple[int, int] = Field((500, 1500), description="earliest and latest reward after the cue")
     rate: int = Field(3, ge=0, le=16, description="rate shift of the weight")
     bits: int = Field(8, alias="weight.bits", ge=2, le=16, description="weight width")
+    refractory: int = Field(5, ge=0, le=50, description="of the response neurons")
     noise_hz: float = Field(10.0, ge=0, le=500, description="noise spikes per response neuron")
     cue_noise: float = Field(0.4, ge=0, le=1, description="share of response neurons hit by noise at a cue")
     params: dict[str, float] = Field({"a_plus": 0.4, "a_minus": 0.48}, description="constants of the rule")
@@ -138,7 +139,7 @@ def build(context: Context, seed: int) -> Simulator:
     net = Network(dt_ms=1.0)
     net.source("cue", axons)
     net.source("noise", RESPONSE)
-    net.lif("response", RESPONSE, tau_v_ms=10, threshold=1.0, reset="hard", refractory=5)
+    net.lif("response", RESPONSE, tau_v_ms=10, threshold=1.0, reset="hard", refractory=settings.refractory)
     net.connect(
         "cue",
         "response",

@@ -167,7 +167,7 @@ def _lacks(error: Exception, place: Path, files: dict[str, bytes]) -> str:
     from chipsim.errors import RuleError
 
     text = error.text()
-    if len(text) > MOST_TEXT or any(not c.isprintable() and c != "\n" for c in text):
+    if len(text) > MOST_TEXT or any(not c.isprintable() and c not in "\n\t" for c in text):
         return f"is {len(text)} characters long, or not printable"
     if not error.message.strip():
         return "is empty"

@@ -1,6 +1,6 @@
 """Networks of every kind of process on Lava's full runtime.
 
-    python tests/lava_networks.py [NAME ...] [--steps N] [--seconds S]
+    python tests/lava_networks.py [NAME ...] [--steps N] [--seconds S] [--json FILE]
 
 Each is exported from chipsim, run in Lava process by process, and compared in every step. Needs an
 interpreter with lava-nc (see chipsim/lava/verify.py). NUMBA_DISABLE_JIT=1 saves compiling for so little.
@@ -9,6 +9,7 @@ interpreter with lava-nc (see chipsim/lava/verify.py). NUMBA_DISABLE_JIT=1 saves
 from __future__ import annotations
 
 import argparse
+import json
 import tempfile
 from pathlib import Path
 
@@ -121,13 +122,21 @@ def main() -> None:
     parser.add_argument("names", nargs="*", default=list(NETWORKS))
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--seconds", type=float, default=900.0, help="time limit of each run in Lava")
-    given, python, good = parser.parse_args(), lava_python(), True
-    for name in given.names or NETWORKS:
+    parser.add_argument("--json", type=Path, help="keep what was found")
+    given, python, good, found = parser.parse_args(), lava_python(), True, {}
+    for name in given.names:
         with tempfile.TemporaryDirectory() as temporary:
             verdict = compared(name, given.steps, Path(temporary, "export"), python, given.seconds)
         print(f"{name}: {verdict.result}, {verdict.text}", flush=True)
         print(verdict.stderr[-1500:] * (not verdict.equal), end="", flush=True)
         good = good and verdict.equal
+        found[name] = {"steps": given.steps, "result": verdict.result, "text": verdict.text}
+        found[name] |= {
+            "about": " ".join((NETWORKS[name].__doc__ or "").split()),
+            "seconds": round(verdict.seconds, 1),
+        }
+        if given.json:
+            given.json.write_text(json.dumps(found, indent=1) + "\n")
     raise SystemExit(0 if good else 1)
 
 

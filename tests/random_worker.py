@@ -140,6 +140,7 @@ PAPER = {"classifier": "lif", "update": "step"}
 WIRED = {  # rule: settings of the stacks it is tried in
     "ell": [PAPER | {"error": "spike"}],
     "fell_exact": [PAPER | {"error": "spike"}, {"classifier": "charge", "update": "every:3"}],
+    "fell_step": [PAPER | {"error": "spike"}],
     "fell_trace": [PAPER | {"error": "spike"}, {"update": "error:0.3"}],
     "ell_chip": [{"classifier": "charge"}, {"classifier": "integrator", "error": "ternary"}],
     "bell": [{"classifier": "lif", "error": "spike", "published": "g"}],

@@ -92,7 +92,8 @@ def test_verdicts_and_mapping_without_a_run(chipsim):
     assert rows["ell_chip", "loihi1"]["fits"] == "1 core(s) (without learning)"
     assert "global_reward" in rows["ell_chip", "loihi1"]["how or why"]
     assert rows["ell_chip", "truenorth"]["fits"] == "2 core(s) (without learning)"
-    assert rows["sdsp", "odin"]["verdict"] == "approximated" and "teacher" in rows["sdsp", "odin"]["not run"]
+    assert rows["sdsp", "odin"]["verdict"] == "approximated"
+    assert rows["sdsp", "odin"]["fits"] == "1 core(s) (without learning)"
     assert rows["tp_labels", "ideal"]["not run"] == "runs inside the network of tp_chip"
     assert "refused here" in rows["tp_labels", "loihi1"]["not run"]
     assert Path("one/matrix.md").read_text().count("\n") == 5

@@ -6,9 +6,11 @@ import ast
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from chipsim.data.events import Events
 from chipsim.errors import LimitError, NetworkError, RunError, SettingError
 from chipsim.lava import export as export_module
 from chipsim.lava.export import export_lava
+from chipsim.lava.network import load
 from chipsim.lava.verify import group_of, lava_python, verify
 from chipsim.microcode.syntax import load_rule
 from chipsim.network import Network
@@ -136,6 +139,28 @@ def test_what_the_chip_does_not_do_is_refused():
         plan(reset_every=(0, 1))
 
 
+def test_a_damaged_file_is_told_with_its_array(tmp_path):
+    """One bit of the file, not of a number: zip and zlib see it before any checksum of ours."""
+    exported(tmp_path / "out")
+    path = tmp_path / "out" / "network.npz"
+    whole = path.read_bytes()
+    with zipfile.ZipFile(path) as file:
+        info = file.getinfo("in->a.weights.npy")
+    inside = info.header_offset + 30 + len(info.filename) + info.compress_size // 2
+    for at in (inside, len(whole) - 10):
+        data = bytearray(whole)
+        data[at] ^= 4
+        path.write_bytes(data)
+        with pytest.raises(ValueError, match="network.npz: .* cannot be read") as caught:
+            load(tmp_path / "out")
+        assert at != inside or "'in->a.weights'" in str(caught.value)
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match="network.npz: the file cannot be read"):
+        load(tmp_path / "out")
+    path.write_bytes(whole)
+    load(tmp_path / "out")
+
+
 def test_verify_refuses_what_is_no_export(tmp_path):
     with pytest.raises(RunError, match="no Lava export"):
         verify(tmp_path, python=sys.executable)
@@ -147,8 +172,9 @@ def test_an_interpreter_without_lava_is_named(monkeypatch, tmp_path):
         lava_python()
 
 
-def test_a_killed_watcher_takes_the_run_with_it(tmp_path):
-    """SIGKILL leaves verify no time to clean up: the run sees its standard input close."""
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_a_killed_watcher_takes_the_run_with_it(number, tmp_path):
+    """Ctrl-C, and what leaves verify no time to clean up: the run sees its standard input close."""
     template = Path(export_module.__file__).with_name("run_template.py").read_text()
     (tmp_path / "network.py").write_text(
         "import os, pathlib, time\n"
@@ -162,9 +188,9 @@ def test_a_killed_watcher_takes_the_run_with_it(tmp_path):
         (tmp_path / name).write_text("{}")
     code = f"from chipsim.lava.verify import verify; verify({str(tmp_path)!r}, 600.0, {sys.executable!r})"
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    watcher = subprocess.Popen([sys.executable, "-c", code], env=environment)
+    watcher = subprocess.Popen([sys.executable, "-c", code], env=environment, stderr=subprocess.DEVNULL)
     pids = _waited(lambda: [int(x.name[3:]) for x in tmp_path.glob("pid*")], lambda x: len(x) == 2)
-    watcher.kill()
+    watcher.send_signal(number)
     watcher.wait()
     assert _waited(lambda: [p for p in pids if _alive(p)], lambda x: not x) == []
 

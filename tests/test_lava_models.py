@@ -69,6 +69,15 @@ def test_networks_on_the_full_runtime(names, tmp_path):
     assert [f"{name}: equal" in told for name in names] == [True] * 3, told
 
 
+@needs_lava
+@pytest.mark.slow
+def test_a_trained_network_on_digits(tmp_path):
+    """FELL in the synapses' tags on stock processes: every layer spikes in every sample, weights change,
+    Lava computes the same."""
+    told = printed("lava_exports.py", "fell_step_fixed", cache=tmp_path, jit=True)
+    assert "fell_step_fixed: equal" in told
+
+
 @pytest.mark.one_python
 @pytest.mark.slow
 def test_interpreter_and_kernels_agree_without_lava(tmp_path):

@@ -85,6 +85,7 @@ def test_the_table_of_pair_stdp():
         ("stdp_triplet", "loihi1", 5, (), {"rate": (0, 0)}),
         ("r_stdp", "loihi2", 5, ("y_r",), {"rate": (0, 8), "gain": (0, 5)}),
         ("r_stdp", "loihi1", 5, ("y_r",), {"rate": (0, 8), "gain": (0, 5)}),
+        ("fell_step", "loihi2", 3, ("y_delta",), {"rate": (0, 7)}),
     ],
 )
 def test_the_shipped_rules_lower(name, chip, products, sent, ranges):

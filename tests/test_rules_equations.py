@@ -106,9 +106,10 @@ def test_bell():
     near(x.dw, x.outer(g, x.s))
 
 
-def test_fell_exact():
+@pytest.mark.parametrize(("rule", "k_leak"), [("fell_exact", 0.75), ("fell_step", 1 - 0.75)])
+def test_fell(rule, k_leak):
     """e_ij[t] = sum_t' s_j[t'] prod_{t' < u <= t} lambda (1 - theta psi_i[u - 1])."""
-    x = Seen("fell_exact", k_leak=0.75, k_reset=0.75)
+    x = Seen(rule, k_leak=k_leak, k_reset=0.75)
     factor = 0.75 * (1 - x.psi)
     wanted = np.zeros_like(x.dw)
     for t in range(T):

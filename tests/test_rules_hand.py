@@ -194,6 +194,27 @@ class FellExact(Rule):
         return {"psi": self.psi, "delta": self.delta, "t": list(self.t.values())}
 
 
+class FellStep(Rule):
+    """Tag t -= g t, then t += s; g = (1 - lambda) + lambda theta psi in 7 bits, of the step before."""
+
+    params = {"rate": 3, "k_leak": 0.25, "k_reset": 0.375}
+
+    def start(self) -> None:
+        self.t, self.g = dict.fromkeys(SYNAPSES, 0), [0, 0]
+
+    def step(self, now: Now) -> dict:
+        for j, i in SYNAPSES:
+            self.t[j, i] = (self.t[j, i] * (128 - self.g[i]) + now.pair(0, j, i, 7)) >> 7
+            self.t[j, i] = min(self.t[j, i] + 32 * now.s[j], 255)
+        psi = [EXP(v) for v in now.v]
+        self.g = [min((1024 + 1536 * p // 32 + 16) >> 5, 127) for p in psi]
+        self.delta = self.signal(now, 5, psi, 5)
+        for j, i in SYNAPSES:
+            if self.t[j, i] and now.m[i]:
+                self.weight(now, 6, j, i, -self.delta[i] * self.t[j, i], 8)
+        return {"psi": psi, "g": self.g, "delta": self.delta, "t": list(self.t.values())}
+
+
 class STllr(Rule):
     """e = psi x + a_post s q, q = sum over the past of lambda_post^(t - t') psi(t')."""
 
@@ -333,6 +354,7 @@ RULES = {
     "ell": Spike,
     "ell_chip": Trace,
     "fell_exact": FellExact,
+    "fell_step": FellStep,
     "fell_trace": FellTrace,
     "tp": Tp,
     "tp_chip": TpChip,

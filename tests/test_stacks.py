@@ -90,6 +90,9 @@ def test_a_classifier_learns_by_the_rule_of_its_kind(kind, rule):
     net = build(small(classifier=kind, hidden=(8,)), 16, 3, "ell")
     assert net.connection("hidden1->hidden1.classifier").rule == rule
     assert net.layer("hidden1.classifier").kind == ("integrator" if kind == "integrator" else "lif")
+    if kind != "integrator":
+        hard = build(small(classifier=kind, hidden=(8,), reset="hard"), 16, 3, "ell")
+        assert hard.layer("hidden1.classifier").reset == "hard"
 
 
 def test_the_inputs_weights_may_have_a_wider_range():

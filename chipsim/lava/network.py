@@ -10,6 +10,8 @@ import json
 import os
 import sys
 import traceback
+import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +23,7 @@ def load(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray], dict[str,
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     both = []
     for name in ("network", "expected"):
-        with np.load(folder / f"{name}.npz", allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file.files}
+        arrays = _read(folder / f"{name}.npz")
         wanted = manifest["arrays"][name]
         if set(arrays) != set(wanted):
             raise ValueError(
@@ -46,6 +47,20 @@ def load(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray], dict[str,
     return manifest, network, expected
 
 
+def _read(path: Path) -> dict[str, np.ndarray]:
+    """All arrays of a file. Raises ValueError that names the file and the array that cannot be read."""
+    key = ""
+    try:
+        with path.open("rb") as data, np.load(data, allow_pickle=False) as file:
+            arrays = {}
+            for key in file.files:
+                arrays[key] = file[key]
+            return arrays
+    except (OSError, EOFError, ValueError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
+        what = f"array '{key}'" if key else "the file"
+        raise ValueError(f"{path.name}: {what} cannot be read: {error}") from None
+
+
 def digest(array: np.ndarray) -> str:
     """sha256 of an array's type, shape and little-endian bytes."""
     array = np.ascontiguousarray(array)
@@ -61,7 +76,7 @@ def build(manifest: dict[str, Any], arrays: dict[str, np.ndarray], record: bool 
     for x in manifest["layers"]:
         processes[x["name"]] = _layer(x, manifest, arrays)
     for c in manifest["connections"]:
-        made = processes[c["name"]] = _connection(c, arrays)
+        made = processes[c["name"]] = _connection(c, manifest, arrays)
         processes[c["pre"]].s_out.connect(made.s_in)
         made.a_out.connect(processes[c["post"]].a_in)
         if c.get("bap"):
@@ -99,6 +114,8 @@ def _layer(x: dict[str, Any], manifest: dict[str, Any], arrays: dict[str, np.nda
     name, n = x["name"], x["n"]
     if x["process"] == "RingBuffer":
         return RingBuffer(data=arrays[f"{name}.data"].astype(np.int32))
+    if x["process"] == "ContextNeuron":
+        return _context_neuron(x, manifest, arrays)
     own = {key: arrays[f"{name}.{key}"] for key in ("ku", "kv", "vth", "bias_mant", "bias_exp")}
     if x["process"] == "ProgramNeuron":
         return ProgramNeuron(shape=(n,), config=_config(x, own, manifest, arrays), name=_plain(name))
@@ -130,7 +147,40 @@ def _plain(name: str) -> str:
     return "".join(x if x.isalnum() else "_" for x in name)
 
 
-def _connection(c: dict[str, Any], arrays: dict[str, np.ndarray]) -> Any:
+def _context_neuron(x: dict[str, Any], manifest: dict[str, Any], arrays: dict[str, np.ndarray]) -> Any:
+    from chipsim.lava.processes.samples import ContextNeuron
+
+    own = {key: arrays[f"{x['name']}.{key}"].astype(np.int64) for key in ("ku", "kv")}
+    own["thr"] = arrays[f"{x['name']}.vth"].astype(np.int64) << 6
+    own["bias"] = arrays[f"{x['name']}.bias_mant"].astype(np.int64) << arrays[f"{x['name']}.bias_exp"]
+    kept = {key: x["config"][key] for key in ("kind", "has_u")}
+    weights = x["config"]["weights"]
+    config = x["config"] | _presented(x, manifest, arrays)
+    config |= {"n": x["size"], "lif": own | kept | {"n": x["n"], "program": None}}
+    config["weights"] = arrays[weights] if weights else None
+    return ContextNeuron(shape=(x["n"],), config=config, name=_plain(x["name"]))
+
+
+def _program_connection(c: dict[str, Any], manifest: dict[str, Any], arrays: dict[str, np.ndarray]) -> Any:
+    from chipsim.lava.processes.samples import ProgramConnection
+
+    weights = arrays[f"{c['name']}.weights"]
+    own = {"thr": (arrays[f"{c['post']}.vth"][: len(weights)]).astype(np.int64) << 6}
+    own |= {"n_post": weights.shape[0], "n_pre": weights.shape[1]}
+    own["registers"] = {key: arrays[name] for key, name in c["config"]["registers"].items()}
+    config = c["config"] | own | _presented(c, manifest, arrays)
+    return ProgramConnection(weights=weights, config=config, name=_plain(c["name"]))
+
+
+def _presented(x: dict[str, Any], manifest: dict[str, Any], arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Contexts, steps of a sample, and what is known of each step."""
+    known = {key: arrays[key] for key in ("labels", "rewards", "due")}
+    return known | {"contexts": x["contexts"], "steps": manifest["sample_steps"]}
+
+
+def _connection(c: dict[str, Any], manifest: dict[str, Any], arrays: dict[str, np.ndarray]) -> Any:
+    if c["process"] == "ProgramConnection":
+        return _program_connection(c, manifest, arrays)
     from lava.magma.core.model.py.connection import GradedSpikeCfg
     from lava.proc.dense.process import DelayDense, Dense, LearningDense
     from lava.utils.weightutils import SignMode

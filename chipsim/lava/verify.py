@@ -52,7 +52,11 @@ def lava_python() -> str:
     try:
         done = subprocess.run([python, "-c", code], capture_output=True, text=True, timeout=120)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise SettingError(f"{python} cannot be run: {error}", where=PYTHON) from None
+        raise SettingError(
+            f"{python} cannot be run: {error}",
+            where=PYTHON if named else "this interpreter",
+            remedy=f"name in {PYTHON} an interpreter that has lava-nc 0.10.0",
+        ) from None
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no lava-nc"])[-1]
         raise SettingError(
@@ -166,8 +170,9 @@ def group_of(leader: int) -> list[int]:
 def _standing(child: subprocess.Popen, err: Path) -> str:
     """Where the processes of a hanging run wait: their own steps, not the waiting of Lava's runtime."""
     names = dict(re.findall(r"^PROCESS (\d+) (.*)$", err.read_text("utf-8", "replace"), re.MULTILINE))
-    places = []
-    for pid in group_of(child.pid):
+    there = group_of(child.pid)
+    places = [f"{name.strip()} has ended" for pid, name in names.items() if int(pid) not in there]
+    for pid in there:
         if str(pid) not in names:
             continue
         before = len(err.read_bytes())

@@ -25,7 +25,8 @@ def _classifier(stack: Stack, below: str) -> None:
         connection, register = stack.trained_output(name, below), "third_factor"
     else:
         charge = s.classifier == "charge"
-        net.lif(name, stack.classes, tau_v_ms=s.classifier_tau_ms or (charge and inf) or s.tau_v_ms or inf)
+        tau = s.classifier_tau_ms or (charge and inf) or s.tau_v_ms or inf
+        net.lif(name, stack.classes, tau_v_ms=tau, reset=s.reset)
         connection = net.connect(
             below,
             name,
