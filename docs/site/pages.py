@@ -46,6 +46,7 @@ PUBLIC = (  # what a script or a notebook of a user imports
     "chipsim.data.split",
     "chipsim.experiment",
     "chipsim.settings",
+    "chipsim.recording",
     "chipsim.run_folder",
     "chipsim.energy",
     "chipsim.ledger.summary",
