@@ -238,16 +238,23 @@ def speak_up() -> None:
     runtime.target_fn = loud
 
 
-def run(manifest: dict[str, Any], processes: dict[str, Any]) -> dict[str, np.ndarray]:
-    """Run all steps; recorded spikes and membranes int[steps, n], final weights and tags."""
+def run(
+    manifest: dict[str, Any],
+    processes: dict[str, Any],
+    parts: tuple[int, ...] = (),
+    between: Any = None,
+) -> dict[str, np.ndarray]:
+    """Run all steps; recorded spikes and membranes int[steps, n], final weights and tags. `parts`: steps of
+    each call of Lava's run (default: one call); `between()` is called after each."""
     from lava.magma.core.run_conditions import RunSteps
     from lava.magma.core.run_configs import Loihi2SimCfg
 
     first = processes[manifest["layers"][-1]["name"]]
     try:
-        first.run(
-            condition=RunSteps(num_steps=manifest["steps"]), run_cfg=Loihi2SimCfg(select_tag="fixed_pt")
-        )
+        for steps in parts or (manifest["steps"],):
+            first.run(condition=RunSteps(num_steps=steps), run_cfg=Loihi2SimCfg(select_tag="fixed_pt"))
+            if between is not None:
+                between()
         found = {}
         for name, process in processes.items():
             if ":" in name:
