@@ -12,7 +12,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
@@ -87,15 +87,23 @@ def _proved(path: str, columns: tuple[Column, ...], size: int, changed: int) -> 
 
     size and changed (of the file) are there for the cache.
     """
+    told_by_child("chipsim.hdf5", path, size, json.dumps(columns))
+
+
+def told_by_child(module: str, path: str, size: int, *more: str) -> bytes:
+    """What a child process, `python -m module FILE NAME more...`, writes to its standard output.
+
+    size   bytes of the file: how long it may take
+    Raises DataError where the child refuses the file (`as_child`), ends otherwise or takes too long.
+    """
     home = str(Path(__file__).resolve().parent.parent)
     places = [home, *(place for place in sys.path if place)]
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "chipsim.hdf5", os.path.abspath(path), path, json.dumps(columns)],
+            [sys.executable, "-m", module, os.path.abspath(path), path, *more],
             cwd=home,  # python -m looks for modules there first
             env={**os.environ, "PYTHONPATH": os.pathsep.join(places)},
             capture_output=True,
-            text=True,
             timeout=_SECONDS + size // _BYTES_PER_SECOND,
         )
     except subprocess.TimeoutExpired as error:
@@ -104,8 +112,23 @@ def _proved(path: str, columns: tuple[Column, ...], size: int, changed: int) -> 
         told = json.loads(done.stdout)
         raise DataError(told["message"], where=told["where"], remedy=told["remedy"])
     if done.returncode:
-        last = (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1]
+        lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        last = (lines or [f"status {done.returncode}"])[-1]
         raise damaged(path, RuntimeError(f"the process that read it ended with {done.returncode}: {last}"))
+    return done.stdout
+
+
+def as_child(work: Callable[[], bytes]) -> None:
+    """Do the work of a child process: write its bytes to standard output, or its refusal and end."""
+    with suppress(ImportError, ValueError, OSError):  # no such limit on this system, or a lower one
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+    try:
+        sys.stdout.buffer.write(work())
+    except DataError as error:
+        print(json.dumps({"message": error.message, "where": error.where, "remedy": error.remedy}))
+        sys.exit(_REFUSED)
 
 
 def _checked(file: Any, column: Column, path: Path) -> Any:
@@ -133,8 +156,8 @@ def _checked(file: Any, column: Column, path: Path) -> Any:
     return group
 
 
-def _check_storage(dataset: Any, where: str) -> None:
-    """Data lie in this file, in filters that HDF5 has itself, in a bearable number."""
+def check_inside(dataset: Any, where: str) -> None:
+    """DataError unless the numbers lie in this file, in filters that HDF5 has itself."""
     if dataset.is_virtual:
         raise DataError("is a virtual data set, its numbers lie in other files", where=where)
     if dataset.external:
@@ -144,20 +167,21 @@ def _check_storage(dataset: Any, where: str) -> None:
         number = settings.get_filter(i)[0]
         if number not in _OWN_FILTERS:
             raise DataError(f"needs the compression plug-in {number}, which is not loaded", where=where)
+
+
+def _check_storage(dataset: Any, where: str) -> None:
+    """One axis of a bearable number of rows, inside the file."""
+    check_inside(dataset, where)
     if len(dataset.shape) != 1:
         raise DataError(f"has shape {dataset.shape}, not one axis", where=where)
     if dataset.shape[0] > MOST_ROWS:
         raise DataError(f"promises {dataset.shape[0]} rows; limit {MOST_ROWS}", where=where)
 
 
-def _child(path: str, shown: Path, columns: list[Column]) -> None:
+def _child(path: str, shown: Path, columns: list[Column]) -> bytes:
     """What the child process does: check every data set, then read all rows of it."""
     import h5py
 
-    with suppress(ImportError, ValueError, OSError):  # no such limit on this system, or a lower one
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     try:
         with h5py.File(path, "r") as file:
             for dataset in [_checked(file, column, shown) for column in columns]:
@@ -167,11 +191,9 @@ def _child(path: str, shown: Path, columns: list[Column]) -> None:
         raise
     except Exception as error:
         raise damaged(shown, error) from None
+    return b""
 
 
 if __name__ == "__main__":
-    try:
-        _child(sys.argv[1], Path(sys.argv[2]), [Column(*column) for column in json.loads(sys.argv[3])])
-    except DataError as error:
-        print(json.dumps({"message": error.message, "where": error.where, "remedy": error.remedy}))
-        sys.exit(_REFUSED)
+    file, name, wanted = sys.argv[1:]
+    as_child(lambda: _child(file, Path(name), [Column(*column) for column in json.loads(wanted)]))

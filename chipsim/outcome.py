@@ -13,6 +13,7 @@ from chipsim.chip import load_chip
 from chipsim.errors import SettingError
 from chipsim.experiment import Context
 from chipsim.ledger import check_memory, counters, per_sample, summary
+from chipsim.ledger.summary import mapped
 from chipsim.report.units import engineering
 from chipsim.run_folder import digest
 from chipsim.simulator import Simulator
@@ -38,18 +39,22 @@ def add_counters(into: Simulator, other: Simulator) -> None:
 
 
 def outcome(context: Context, sims: Mapping[str, Simulator]) -> dict:
-    """{"digest", "counters", "energy"} of the named simulators; their plastic weights are stored.
+    """{"digest", "counters", "energy", "summary"} of the named simulators; their plastic weights are stored.
 
-    counters are by name; the digest is over all. energy: priced_J is None without any price.
+    counters are by name; the digest is over all. energy: priced_J is None without any price. The summary,
+    from which reports are made, is the first simulator's.
     """
     chip = load_chip(context.chip)
-    weights, parts, priced, unpriced = {}, {}, [], {}
+    weights, arrays, parts, priced, unpriced, told = {}, {}, {}, [], {}, None
     for label, sim in sims.items():
         for c in sim.plan.connections:
             if c.program is not None or sim.plan.reckon is not None:
                 name = f"{label}.{c.name}" if len(sims) > 1 else c.name
                 weights[_array_name(name)] = sim.state[f"c{c.index}_w"]
-        energy = summary(sim.plan, chip, sim.state).get("energy") or {}
+                arrays[_array_name(name)] = {"what": f"weights of {name}", "format": str(c.weight)}
+        made = summary(sim.plan, chip, sim.state, experiment=context.out.manifest.get("experiment"))
+        told = told or _first(made | {"mapping": mapped(sim.plan, chip)}, list(sims))
+        energy = made.get("energy") or {}
         priced.append(energy.get("priced_J"))
         for purpose, events in (energy.get("unpriced") or {}).items():
             into = unpriced.setdefault(purpose, {})
@@ -57,12 +62,23 @@ def outcome(context: Context, sims: Mapping[str, Simulator]) -> dict:
                 into[event] = into.get(event, 0) + count
         parts[label] = sim.digest()
     context.out.weights(weights)
+    context.out.note(arrays=arrays)
     known = [joules for joules in priced if joules is not None]
     return {
         "digest": digest(parts),
         "counters": {label: counters(sim.plan, sim.state) for label, sim in sims.items()},
         "energy": {"priced_J": sum(known) if known else None, "unpriced": unpriced},
+        "summary": told,
     }
+
+
+def _first(made: dict[str, Any], labels: list[str]) -> dict[str, Any]:
+    """A summary that says which of the run's networks it is of."""
+    if len(labels) == 1:
+        return made
+    text = f"this report is of network '{labels[0]}'; the run has {', '.join(labels)}"
+    note = {"place": "report", "kind": "note", "line": 0, "text": text}
+    return made | {"notes": [note, *made.get("notes", ())]}
 
 
 def _array_name(name: str) -> str:

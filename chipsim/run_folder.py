@@ -6,6 +6,7 @@ counters.json    every counter     result.json    the object that --json prints
 programs.json    bound programs: every line with its final formats, constants and tables
 weights.npz      arrays without pickle; shapes, dtypes and the file's hash are in the manifest
 figures/         pictures      report.txt   the text report      summary.json   what reports are made from
+recording.json   spikes and registers of a few samples (`recording.record`)
 
 `status` in the manifest is the truth: "running" from the first moment, "complete" only as the very
 last write, else "interrupted" or "failed". A run that was killed stays "running" and is refused by
@@ -41,7 +42,7 @@ FORMAT = 2
 FORMATS = (1, FORMAT)  # 1: without `check` and `files`
 MOST_JSON = 1 << 26  # bytes of one file of a run folder
 HASHED = ("counters.json", "programs.json", "result.json", "metrics.jsonl", "report.txt",
-          "summary.json")  # fmt: skip
+          "summary.json", "recording.json")  # fmt: skip
 RUNS = Path("runs")
 STATUSES = ("running", "complete", "interrupted", "failed")
 ARRAY_NAME = re.compile(r"[A-Za-z_][\w.\-]*")
@@ -131,6 +132,10 @@ class RunFolder:
         """Write summary.json, what every form of the report is made from."""
         self._write("summary.json", to_json(summary, indent=1).encode())
 
+    def recording(self, recording: Mapping[str, Any]) -> None:
+        """Write recording.json: rasters, traces and ranges of registers."""
+        self._write("recording.json", to_json(recording).encode())
+
     def figure(self, name: str) -> Path:
         """Where a picture goes; makes figures/."""
         with writing(self.path / "figures") as path:
@@ -217,6 +222,11 @@ class Run:
     def summary(self) -> dict[str, Any] | None:
         """summary.json, or None where the run wrote none."""
         path = self.path / "summary.json"
+        return self.json(path.name) if path.is_file() else None
+
+    def recording(self) -> dict[str, Any] | None:
+        """recording.json, or None where the run wrote none."""
+        path = self.path / "recording.json"
         return self.json(path.name) if path.is_file() else None
 
     def metrics(self) -> list[dict[str, Any]]:

@@ -91,12 +91,14 @@ class Simulator:
         learn: bool = True,
         labels: np.ndarray | None = None,
         rewards: np.ndarray | None = None,
+        on_step: Callable[[int], None] | None = None,
     ) -> Simulator:
         """Run on without any reset, one sample of events per context; probes record every step.
 
         events    Events, or an array [steps, axons] of 0/1 for one source and one context
         labels    int[contexts] or int[contexts, steps], for circuits with a target
         rewards   real [contexts, steps] or [steps]
+        on_step   called after every step with its number, from 1
         Returns itself. Raises DataError for events that do not fit the network.
         """
         events = _as_events(events)
@@ -107,17 +109,20 @@ class Simulator:
             )
         rewards = self._raw_rewards(rewards, count, steps)
         labels = class_labels(self.plan, labels, count, steps)
-        block = 1 if self.probes else steps
+        single = self.probes or on_step is not None
+        block = 1 if single else steps
         done = 0
         while done < steps:
             stop = min(done + block, steps)
             start_time = time.perf_counter()
             span = (self._ts + done + 1, self._ts + stop, steps, self._ts)
             self._advance(arrays, labels, rewards, np.arange(count), span, learn)
-            if not self.probes:
+            if not single:
                 block = _next_block(stop - done, time.perf_counter() - start_time)
             done = stop
             self._record()
+            if on_step:
+                on_step(done)
         self._ts += steps
         return self
 

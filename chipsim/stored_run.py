@@ -67,6 +67,12 @@ def stored(run: Run) -> Stored:
             where=str(run.path),
             remedy=f"give the {command}'s command again to go on with it; its runs lie under cells/",
         )
+    if command == "import":
+        raise RunError(
+            "this is a network from another tool, of no experiment",
+            where=str(run.path),
+            remedy="use its file network.nir; `chipsim report RUN` shows what it lost",
+        )
     try:
         return Stored.model_validate(run.manifest)
     except ValidationError as error:

@@ -19,7 +19,7 @@ from chipsim.data.encode import Encoder
 from chipsim.data.images import Images, Parts
 from chipsim.data.samples import Encoded, Samples
 from chipsim.experiment import Context
-from chipsim.feed import silent_labels
+from chipsim.feed import feed, in_order, silent_labels
 from chipsim.figures import draw_run
 from chipsim.float_twin import twin_of
 from chipsim.ledger import (
@@ -33,6 +33,7 @@ from chipsim.ledger import (
 )
 from chipsim.microcode.lower import lowering_table
 from chipsim.outcome import sample_costs
+from chipsim.recording import record
 from chipsim.report.text import text_report
 from chipsim.simulator import Simulator
 from chipsim.stacks import Choice, StackSettings, calibrate, first, for_samples, voters
@@ -112,6 +113,7 @@ def run_supervised(context: Context, parts: Parts, data: Mapping[str, str] | Non
     result["data"] = dict(data or {})
     store_weights(out, sim)
     draw_run(out, sim, start, rows, few, result, controls)
+    out.recording(_recorded(sim, few, parts))
     out.note(calibration=calibrated, programs=_programs(sim))
     out.programs(bound_programs(sim))
     return result
@@ -196,6 +198,12 @@ def _result(context, sim, scored, controls, few, parts) -> dict[str, Any]:
         "summary": made,
         "report": text_report(made),
     }
+
+
+def _recorded(sim: Simulator, few: Any, parts: Parts) -> dict[str, Any]:
+    """The first training samples with their labels, as learning meets them."""
+    shown = feed(sim, few, np.asarray(parts.train.labels)[first(parts.train)])
+    return record(sim, in_order(shown), shown.labels[shown.order])
 
 
 def _energy(made: dict[str, Any]) -> dict[str, Any]:

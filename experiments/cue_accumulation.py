@@ -30,6 +30,7 @@ from chipsim.network import Network
 from chipsim.outcome import begin, outcome
 from chipsim.plot import COLOURS, save
 from chipsim.plot.style import axes_for, house
+from chipsim.recording import record
 from chipsim.report.text import text_report
 from chipsim.settings import ExperimentSettings
 from chipsim.simulator import Simulator
@@ -97,6 +98,8 @@ def run(context: Context) -> dict:
     save(figure(curves, settings), context.out.figure("accuracy.png"))
     last = {label: float(np.mean([c[-LAST:] for c in runs])) for label, runs in curves.items()}
     made = summary(sims[LEARNED].plan, load_chip(context.chip), sims[LEARNED].state)
+    shown = trials(settings, context.seed, 0, settings.trials)
+    context.out.recording(record(sims[LEARNED], shown.events, shown.targets))
     core = {label: sim.counters()["reckon"] for label, sim in sims.items()}
     return {
         **outcome(context, sims),
@@ -105,7 +108,6 @@ def run(context: Context) -> dict:
         "test_by_epoch": {label: np.mean(runs, axis=0) for label, runs in curves.items()},
         "test_by_run": curves,
         "cycles": {label: {k: v for k, v in x.items() if k.endswith("cycles")} for label, x in core.items()},
-        "summary": made,
         "report": report(curves, made),
     }
 

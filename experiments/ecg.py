@@ -20,6 +20,7 @@ from chipsim.data.ecg import load_ecg
 from chipsim.data.samples import Recorded
 from chipsim.float_twin import twin_of
 from chipsim.ledger import counters, per_sample, summary
+from chipsim.recording import record
 from chipsim.report.text import text_report
 from chipsim.stacks import Choice, StackSettings, calibrate, for_samples, voters
 from chipsim.tables import store
@@ -78,7 +79,9 @@ def run(context):
     labels = parts["test"].labels
     control = float((labels[labels >= 0] == commonest).mean())
     tested = sim.evaluate(parts["test"].events())[1]
-    made = summary(sim.plan, sim.chip, sim.state, accuracy=accuracy, evaluation=tested)
+    made = summary(sim.plan, sim.chip, sim.state, accuracy=accuracy, experiment="ecg", evaluation=tested)
+    few = np.arange(min(3, len(x)))
+    context.out.recording(record(sim, x.events(few), x.labels[few]))
     text = store(context.out.path, "ecg", rows)
     return {
         "accuracy": accuracy,
@@ -86,6 +89,7 @@ def run(context):
         "digest": sim.digest(),
         "counters": counters(sim.plan, sim.state),
         "per_sample": per_sample(made, s.epochs * len(x), len(parts["test"])),
+        "summary": made,
         "report": f"{text}\n{text_report(made)}",
     }
 

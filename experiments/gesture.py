@@ -21,6 +21,7 @@ from chipsim.data.binning import bin_recordings
 from chipsim.data.samples import Recorded
 from chipsim.data.sets import dvs128_gesture_10
 from chipsim.ledger import counters, per_sample, summary
+from chipsim.recording import record
 from chipsim.report.text import text_report
 from chipsim.stacks import Choice, StackSettings, calibrate, for_samples, voters
 from chipsim.tables import store
@@ -70,9 +71,11 @@ def run(context):
     outputs, tested = sim.evaluate(samples.events())
     alive = {name: float(counts.mean()) for name, counts in outputs["counts"].items()}
     named = int((scores(sim, outputs, voters(sim)).argmax(axis=1) == np.asarray(samples.labels)).sum())
-    made = summary(sim.plan, sim.chip, sim.state, evaluation=tested)
+    made = summary(sim.plan, sim.chip, sim.state, experiment="gesture", evaluation=tested)
     sample = per_sample(made, s.epochs * len(samples), len(samples))
     rows = [{**row, **{f"learned: {k}": round(v) for k, v in sample["learned"].items()}} for row in rows]
+    few = np.arange(min(3, len(samples)))
+    context.out.recording(record(sim, samples.events(few), np.asarray(samples.labels)[few]))
     text = store(context.out.path, "gesture", rows)
     told = ", ".join(f"{name} {value:.2f}" for name, value in alive.items())
     return {
@@ -80,6 +83,7 @@ def run(context):
         "digest": sim.digest(),
         "counters": counters(sim.plan, sim.state),
         "per_sample": sample,
+        "summary": made,
         "report": f"{text}\nspikes per neuron and recording: {told}\n"
         f"of the ten recordings it learned from it names {named} (no accuracy)\n\n{text_report(made)}",
     }

@@ -38,6 +38,7 @@ from chipsim.network import Network
 from chipsim.outcome import begin, outcome
 from chipsim.plot import accuracy as accuracy_plot
 from chipsim.plot import save
+from chipsim.recording import record
 from chipsim.report.text import text_report
 from chipsim.settings import ExperimentSettings
 from chipsim.simulator import Simulator
@@ -105,6 +106,7 @@ def run(context: Context) -> dict:
         controls=controls,
         experiment="odin_digits",
     )
+    context.out.recording(record(sim, events, drive["train"].labels))
     above = accuracy["test"] - controls["frozen weights"]["test"]
     return {
         "accuracy": accuracy,

@@ -147,7 +147,8 @@ def _cell(context, rule, chip, k):
 
 
 def _of_chip(name, chip):
-    return WIDTH.get(chip, {}) | (DIGITS.get(chip, {}) if name == "digits" else {})
+    width = {} if name == "odin_digits" else WIDTH.get(chip, {})  # its weights have the core's 4 bits
+    return width | (DIGITS.get(chip, {}) if name == "digits" else {})
 
 
 # ---------------------------------------------------------------- without learning

@@ -42,6 +42,7 @@ from chipsim.outcome import begin, outcome, sample_costs
 from chipsim.plot import accuracy as accuracy_plot
 from chipsim.plot import save, weight_histogram
 from chipsim.plot.style import canvas, house
+from chipsim.recording import record
 from chipsim.report.text import text_report
 from chipsim.settings import ExperimentSettings
 from chipsim.simulator import Simulator
@@ -112,6 +113,7 @@ def run(context: Context) -> dict:
         evaluation=counted,
         shape=shape,
     )
+    context.out.recording(record(sim, events["train"]))
     above = accuracy["test"] - controls["frozen weights"]["test"]
     return {
         "accuracy": accuracy,
@@ -119,6 +121,7 @@ def run(context: Context) -> dict:
         "above_frozen": above,
         **outcome(context, {"network": sim}),
         **sample_costs(told, shape.learned, shape.tested),
+        "summary": told,
         "report": text_report(told) + f"\ntest is {100 * above:.1f} points above frozen weights\n",
     }
 

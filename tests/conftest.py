@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -62,3 +63,46 @@ def chipsim(here: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
         return Outcome(int(status), *capfd.readouterr())
 
     return call
+
+
+# ---------------------------------------------------------------- browser
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+QUIET = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update")
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Headless Chromium: the system's, else the one that playwright installed; skips with the reason."""
+    try:
+        from playwright.sync_api import Error, sync_playwright
+    except ImportError:
+        pytest.skip("playwright is not installed (extra `browser`)")
+    with sync_playwright() as play:
+        own = play.chromium.executable_path
+        path = next(filter(None, map(shutil.which, BROWSERS)), own if Path(own).exists() else None)
+        if path is None:
+            pytest.skip("no chromium or chrome here, and `playwright install chromium` was not done")
+        try:
+            started = play.chromium.launch(executable_path=path, args=list(QUIET))
+        except Error as error:
+            pytest.skip(f"{path} does not start: {str(error).splitlines()[0]}")
+        yield started
+        started.close()
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    """One line on how many browser tests ran, or why none did."""
+    stats = terminalreporter.stats
+
+    def marked(*keys: str) -> list:  # a file that is skipped as a whole has no keywords
+        return [r for key in keys for r in stats.get(key, ()) if "browser" in getattr(r, "keywords", ())]
+
+    ran, skipped = marked("passed", "failed"), marked("skipped")
+    if ran:
+        failed = sum(r.failed for r in ran)
+        terminalreporter.write_line(f"browser tests: {len(ran)} ran, {failed} failed, {len(skipped)} skipped")
+    elif skipped:
+        reason = skipped[0].longrepr[2] if isinstance(skipped[0].longrepr, tuple) else skipped[0].longrepr
+        reason = str(reason).removeprefix("Skipped: ")
+        terminalreporter.write_line(f"browser tests: none ran, {len(skipped)} skipped: {reason}")

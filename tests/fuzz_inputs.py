@@ -28,7 +28,7 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 WEIGHTS = {  # share of the inputs; what costs a process or a matrix of neurons has less
     "rule": 24, "chip": 10, "set": 10, "preset": 6, "experiment": 4, "idx": 10, "npz": 8, "hdf5": 3,
-    "events": 10, "ecg": 3, "wav": 4, "vectors": 4, "run": 8, "checkpoint": 6, "capsule": 8,
+    "events": 10, "ecg": 3, "wav": 4, "vectors": 4, "run": 8, "checkpoint": 6, "capsule": 8, "nir": 8,
 }  # fmt: skip
 WALL_S = 300  # without a word from a child; CPU time is limited inside it
 WORKER = HERE / "fuzz_worker.py"

@@ -315,10 +315,11 @@ def vectors(made: Path) -> Target:
     return Target(corpus("vectors"), read)
 
 
-from fuzz_runs import capsule, checkpoint, run  # noqa: E402  they need Target from here
+from fuzz_nir import nir  # noqa: E402  they need Target from here
+from fuzz_runs import capsule, checkpoint, run  # noqa: E402
 
 KINDS: dict[str, Callable[[Path], Target]] = {
     "rule": rule, "chip": chip, "set": settings, "preset": preset, "experiment": experiment, "idx": idx,
     "npz": npz, "hdf5": hdf5, "events": events, "ecg": ecg, "wav": wav, "vectors": vectors, "run": run,
-    "checkpoint": checkpoint, "capsule": capsule,
+    "checkpoint": checkpoint, "capsule": capsule, "nir": nir,
 }  # fmt: skip

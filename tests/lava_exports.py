@@ -24,7 +24,9 @@ from chipsim.data import digits
 from chipsim.data.encode import Encoder
 from chipsim.data.events import Events
 from chipsim.data.samples import Encoded
+from chipsim.feed import feed, in_order, silent_labels
 from chipsim.lava.export import export_lava
+from chipsim.lava.export_samples import export_samples
 from chipsim.lava.stored import continuous
 from chipsim.microcode.syntax import load_rule
 from chipsim.network import Network
@@ -51,13 +53,23 @@ RULES = {
     "s_tllr": {"circuit": "broadcast", "rate": 6, **SELDOM},
     "s_tllr_transport": {"rule": "s_tllr", "circuit": "transport", "rate": 6, **SELDOM},
     "dalton": {"rate": 6},
-}
+    "tp_chip": {"engine": "lines", "update": "end", "rate": 9, "rate_offsets": {"delta": -2},
+                "signal_shift": 3},
+    "bell": {"engine": "lines", "update": "end", "rate": 7, "hold": True,
+             "formats": {"g": "s8.7", "acc": "s9.6"}},
+    "bell_spiking": {"rule": "bell", "engine": "lines", "update": "end", **SPIKING,
+                     "published": "g", "rate": 5,
+                     "formats": {"g": "s8.7", "acc": "s9.6"}},
+}  # fmt: skip
 LOWER, UPPER = "pixels->hidden1", "hidden1->hidden2"
-STOCK, FEEDBACK = "LearningDense", "FeedbackLearningDense"
+STOCK, FEEDBACK, LINES = "LearningDense", "FeedbackLearningDense", "ProgramConnection"
 PROCESSES = {
     **{name: {LOWER: STOCK, UPPER: STOCK} for name in RULES},
     "s_tllr_transport": {LOWER: STOCK, UPPER: FEEDBACK},
     "dalton": {LOWER: STOCK, UPPER: FEEDBACK},
+    "tp_chip": {LOWER: LINES, UPPER: LINES},
+    "bell": {LOWER: LINES, UPPER: LINES},
+    "bell_spiking": {LOWER: LINES, UPPER: LINES},
 }
 
 
@@ -70,16 +82,18 @@ def stack(name: str, encoded: Encoded) -> Simulator:
     """A stack of hidden layers with the rule's circuit, calibrated and trained on some samples."""
     options = dict(RULES[name])
     rule, trained = options.pop("rule", name), options.pop("trained", TRAINED)
+    choice = Choice(rule, "loihi2_lava", 1, engine=options.pop("engine", None))
     s = SupervisedSettings(**{**PLAIN, **options, "epochs": 1})
-    sim = simulator(s, Choice(rule, "loihi2_lava", 1), encoded.n_axons, encoded.classes, 1, STEPS)
+    sim = simulator(s, choice, encoded.n_axons, encoded.classes, 1, STEPS)
     for c in sim.plan.connections:
         for p in c.program.params if c.program else ():
             if p.name == "rate":
-                sim.set_param(c.name, "rate", min(max(s.rate, p.lo), p.hi))
+                rate = s.rate + s.rate_offsets.get(c.program.name, 0)
+                sim.set_param(c.name, "rate", min(max(rate, p.lo), p.hi))
     calibrate(sim, s, encoded)
     order = np.random.default_rng(1).permutation(1000)[:trained]
-    few = encoded.events(order)
-    sim.present(few, np.asarray(encoded.labels)[order])
+    given = feed(sim, encoded.events(order), np.asarray(encoded.labels)[order])
+    sim.present(given.events, given.labels, order=given.order)
     return sim
 
 
@@ -115,9 +129,14 @@ def trained(name: str, encoded: Encoded) -> Simulator:
 
 
 def exported(name: str, sim: Simulator, encoded: Encoded, folder: Path, samples: int = 20) -> dict:
-    """Export a trained network with `samples` new digits in a row; what the expectation holds."""
+    """Export a trained network with `samples` new digits, in a row, or each from a reset on where lines
+    learn; what the expectation holds."""
     few = encoded.events(np.arange(1000, 1000 + samples))
     labels = np.asarray(encoded.labels)[1000 : 1000 + samples]
+    if sim.plan.engine == "lines":
+        given = feed(sim, few, labels)
+        manifest = export_samples(sim, in_order(given), folder, given.labels[given.order], title=name)
+        return summary(folder, manifest, samples) | {"steps": manifest["steps"]}
     events = Events.from_dense(few.to_dense().reshape(1, -1, encoded.n_axons))
     given = {"labels": np.repeat(labels, STEPS)}
     if name == "r_stdp_step":
@@ -129,21 +148,26 @@ def exported(name: str, sim: Simulator, encoded: Encoded, folder: Path, samples:
 def scored(sim: Simulator, encoded: Encoded) -> float | None:
     """Share of 200 more samples that the voters name; None without a rule that reads errors."""
     traces = [c.program.traces for c in sim.plan.connections if c.program]
-    if not voters(sim) or not any(x.three_factor for x in traces):
+    products = sim.plan.engine != "lines"
+    if not voters(sim) or products and not any(x.three_factor for x in traces):
         return None
-    outputs = sim.evaluate(encoded.events(np.arange(1100, 1300)))[0]
+    outputs = sim.evaluate(silent_labels(sim, encoded.events(np.arange(1100, 1300))))[0]
     labels = np.asarray(encoded.labels)[1100:1300]
     return round(accuracy(sim, outputs, labels, voters(sim)), 3)
 
 
 def summary(folder: Path, manifest: dict, samples: int) -> dict:
-    """By layer the fewest spikes in a sample; by plastic connection its process and the share of its
-    weights that changed; the custom processes."""
+    """By layer the fewest spikes in a sample (of several contexts the first, which sees digits); by plastic
+    connection its process and the share of its weights that changed; the custom processes."""
     expected = np.load(folder / "expected.npz")
     plastic = [c for c in manifest["connections"] if "rule" in c]
     kinds = {x["name"]: x for x in manifest["layers"]}
     spiking = [c["post"] for c in plastic if kinds[c["post"]].get("config", {}).get("kind", "lif") == "lif"]
-    fewest = {x: int(expected[f"spikes.{x}"].reshape(samples, -1).sum(1).min()) for x in spiking}
+    fewest = {}
+    for x in spiking:
+        contexts = kinds[x].get("contexts", 1)
+        spikes = expected[f"spikes.{x}"].reshape(samples, STEPS, contexts, -1)[:, :, 0]
+        fewest[x] = int(spikes.sum((1, 2)).min())
     found = {}
     for c in plastic:
         start, end = (expected[f"{when}.{c['name']}.weights"] for when in ("start", "end"))

@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,10 +23,13 @@ MARK = "CHIPSIM_LAVA_FAULT"  # in the environment of every process of a run
 STEP = 4  # in which a process does not send, or a model crashes
 SECONDS = {"damaged": 60.0, "different": 120.0, "crashed": 120.0, "out of time": 40.0}
 
-NEURON, FEEDBACK = "processes/neuron.py", "processes/feedback.py"
+NEURON, FEEDBACK, SAMPLES = "processes/neuron.py", "processes/feedback.py", "processes/samples.py"
 Y1 = "        self.y1_out.send(y1)\n"
 BACK = "        self.e_out.send("
 AFTER = "        x.after_signal(step, self.e_in.recv())\n"
+M = '        self._factor(step, bool(self.config["due"][ts - 1]))\n        self.m_out.send(f.m.ravel())\n'
+REPLAYED = "                self._factor(step - steps + past, True)\n"
+SUMS = "        self.a_out.send(x.sums.ravel())\n"
 STARVED = '"dv": 4096 - own["kv"]'
 RUN = "    speak_up()\n"
 MUTE = f"""    from lava.magma.core.model.py.ports import PyOutPortVectorDense as Port
@@ -49,9 +52,10 @@ class Fault:
     change: Callable[[Path], None]
 
 
-def tried(good: Path, python: str) -> list[dict]:
-    """Every fault of an export: name, result, seconds, text, and what was missed (empty: nothing)."""
-    return [_tried(good, x, python) for x in faults(good)]
+def tried(good: Path, python: str, some: Sequence[str] = ("",)) -> list[dict]:
+    """Every fault of an export (whose name holds one of `some`): name, result, seconds, text, and what was
+    missed (empty: nothing)."""
+    return [_tried(good, x, python) for x in faults(good) if any(text in x.name for text in some)]
 
 
 def _tried(good: Path, fault: Fault, python: str) -> dict:
@@ -111,6 +115,9 @@ def faults(good: Path) -> Iterator[Fault]:
         ("neuron",),
         lambda folder: flip(folder, f"{lowest}.weights", agreed=True),
     )
+    if "ContextNeuron" in manifest["custom"]:
+        yield from _lines(manifest)
+        return
     yield from _silent(manifest)
     yield from _crashing(manifest)
 
@@ -133,6 +140,29 @@ def _silent(manifest: dict) -> Iterator[Fault]:
             where = (f"{plain(layer)} waits", "self.e_in.recv()")
             yield edited(f"{connection} sends nothing back", "out of time", where, FEEDBACK, BACK, late)
             break
+
+
+def _lines(manifest: dict) -> Iterator[Fault]:
+    """Faults of networks whose rules run as lines, in the lowest models of a kind."""
+    c = next(c for c in manifest["connections"] if "rule" in c)
+    first, send = M.splitlines(keepends=True)
+    where = (f"{plain(c['name'])} waits", "self.m_in.recv()")
+    late = f"{first}        if {not_now(c['post'])}:\n    {send}"
+    yield edited(f"{c['post']} sends no third factor", "out of time", where, SAMPLES, M, late)
+    late = f"        if {not_now(c['name'])}:\n    {SUMS}"
+    waits = (f"{plain(c['post'])} waits", "self.a_in.recv()")
+    yield edited(f"{c['name']} delivers nothing", "out of time", waits, SAMPLES, SUMS, late)
+    if c["config"]["replays"]:
+        again = f'past == 1 and self.proc_params["name"] == "{plain(c["post"])}"'
+        late = f"{REPLAYED}                if {again}:\n                    continue\n"
+        yield edited(f"{c['post']} sends no replayed factor", "out of time", where, SAMPLES, REPLAYED, late)
+    for name, model, line in ((c["post"], "ContextNeuron", M), (c["name"], "ProgramConnection", SUMS)):
+        raised = f"        if {now(name)}:\n            raise RuntimeError('broken here')\n"
+        where = (f"Py{model}Model {plain(name)}: RuntimeError: broken here", "samples.py")
+        yield edited(f"the model of {name} crashes", "crashed", where, SAMPLES, line, raised + line)
+    gone = f"        if {now(c['name'])}:\n            import os; os._exit(1)\n"
+    where = (f"PyProgramConnectionModel {plain(c['name'])} has ended",)
+    yield edited(f"the model of {c['name']} ends", "out of time", where, SAMPLES, SUMS, gone + SUMS)
 
 
 def now(name: str) -> str:

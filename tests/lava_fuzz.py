@@ -17,13 +17,13 @@ import sys
 from dataclasses import dataclass, field
 
 import numpy as np
-from lava_models import build, step
 
 from chipsim.chip import load_chip
 from chipsim.compile.run import Kernels, compiled_steps
 from chipsim.conformance import difference
 from chipsim.data.events import Events
 from chipsim.lava.from_lava import LavaRule, rule_text
+from chipsim.lava.models import build, step
 from chipsim.lava.weights import loaded_weights, sign_mode_of
 from chipsim.microcode.epoch_terms import GRADED
 from chipsim.microcode.syntax import parse_rule

@@ -48,6 +48,11 @@ def test_its_experiments_take_the_rules_and_settings():
                 assert choose_rule(experiment, rule) == rule
                 made = make_settings(experiment.settings, assignments(size[form["experiment"]] | form))
                 assert made.twin is False if hasattr(made, "twin") else True
+    for name in size:  # with what a chip needs, too: all of them are mapped without learning
+        for chip in entries("chip"):
+            make_settings(
+                load_experiment(name).settings, assignments(size[name] | parts()["_of_chip"](name, chip))
+            )
     assert own("eprop_reckon", "reckon")["output_rule"] == "eprop_reckon"
     assert "output_rule" not in own("eprop_reckon", "ideal")
     assert own("no_such_rule", "ideal") == {}
@@ -106,7 +111,7 @@ def test_a_pair_that_runs_has_its_numbers(chipsim):
     done = chipsim("run", NAME, "--json", "--out", "one", *sets)
     assert done.status == 0, done.err
     (row,) = json.loads(done.out)["table"]
-    assert row["verdict"] == "accepted" and row["fits"] == "1 core(s)" and "not run" not in row
+    assert row["verdict"] == "accepted" and row["fits"] == "1 core(s)" and "not run" not in row, str(row)
     stored = json.loads(Path("one/one_rule_many_chips.json").read_text())
     (run,) = stored["values"]["runs"]
     assert row["test"] == f"{100 * run['accuracy']['test']:.2f}"

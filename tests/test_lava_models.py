@@ -36,22 +36,22 @@ def printed(script: str, *arguments: object, cache: Path, jit: bool = False) -> 
 @pytest.mark.slow
 def test_neurons_are_those_of_lava(tmp_path):
     """LIF and LIFReset: spikes, u and v of every step."""
-    assert "120 neurons, 7200 steps: identical" in fuzz("neurons", 0, 120, cache=tmp_path)
+    assert "300 neurons, 18000 steps: identical" in fuzz("neurons", 0, 300, cache=tmp_path)
 
 
 @needs_lava
 @pytest.mark.slow
 def test_connections_are_those_of_lava(tmp_path):
     """Dense and DelayDense: what arrives in every step."""
-    assert "80 connections, 4800 steps: identical" in fuzz("connections", 0, 80, cache=tmp_path)
+    assert "160 connections, 9600 steps: identical" in fuzz("connections", 0, 160, cache=tmp_path)
 
 
 @needs_lava
 @pytest.mark.slow
-@pytest.mark.parametrize("first", [0, 60, 1150])
+@pytest.mark.parametrize("first", [0, 120, 1150])
 def test_rules_are_those_of_lava(first, tmp_path):
     """LearningDense: weights, tags, traces and deliveries of every step."""
-    assert "60 rules, 1440 steps: identical" in fuzz("rules", first, first + 60, cache=tmp_path)
+    assert "120 rules, 2880 steps: identical" in fuzz("rules", first, first + 120, cache=tmp_path)
 
 
 @needs_lava

@@ -1,72 +1,38 @@
 """The report as HTML, JSON, Markdown and CSV: the same numbers, escaped, readable in a browser offline."""
 
+import base64
 import csv
+import hashlib
 import importlib.util
 import io
 import json
 import re
-import shutil
 from html.parser import HTMLParser
+from pathlib import Path
 
-import numpy as np
 import pytest
 
-from chipsim.chip import load_chip
 from chipsim.cli.report import report_data
 from chipsim.errors import RunError
-from chipsim.ledger import Shape, summary
-from chipsim.ledger.neurobench import neurobench
-from chipsim.network import Network
 from chipsim.report.compare import compare_text, comparison
 from chipsim.report.html import html_compare, html_report, lookup
 from chipsim.report.markdown import csv_report, leaves, markdown_report
 from chipsim.run_folder import RunFolder, load_run, to_json
-from chipsim.simulator import Simulator
 
 pytestmark = pytest.mark.one_python
 
-HOSTILE = "<script>alert(1)</script> & \"quotes\" 'single' | bar"
 
-
-def made(path, chip_name):
-    """A run folder of a small network with a rule, three samples learned, two of them tested."""
-    net = Network()
-    net.source("in", 12)
-    net.lif("out", 8, threshold=0.4, reset="hard")
-    net.connect("in", "out", rule="stdp_pair")
-    sim = Simulator(net, load_chip(chip_name), seed=2)
-    draw = np.random.default_rng(0)
-    from chipsim.data.events import Events
-
-    events = Events.from_dense(draw.random((3, 10, 12)) < 0.3)
-    sim.present(events)
-    counted = sim.evaluate(events.slice(0, 2))[1]
-    said = summary(
-        sim.plan,
-        sim.chip,
-        sim.state,
-        accuracy={"train": 0.9, "validation": 0.8, "test": 0.75, "twin": None},
-        controls={HOSTILE: {"test": 0.5}},
-        experiment=HOSTILE,
-        evaluation={**sim.state, **counted},
-        shape=Shape(3, 2, 10),
-        neurobench=neurobench(sim, events, accuracy=0.75),
-        notes=[{"place": HOSTILE, "kind": "note", "line": 3, "text": HOSTILE}],
-    )
-    folder = RunFolder.create("run", path, experiment=HOSTILE, rule="stdp_pair", chip=chip_name, seed=2)
-    for epoch in (1, 2):
-        folder.metric(network="chip", epoch=epoch, learning=0.5 + 0.1 * epoch, validation=0.6 + 0.1 * epoch)
-    folder.weights({"c0_w": sim.state["c0_w"]})
-    folder.note(arrays={"c0_w": {"what": "weights of in->out", "format": "s8.7"}})
-    folder.summary(said)
-    folder.finish()
-    return path
+def helper(name):
+    """A module beside this one."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    path = made(tmp_path_factory.mktemp("runs") / "priced", "loihi1")
-    return json.loads(to_json(report_data(load_run(path))))
+    return helper("report_run").reported(tmp_path_factory.mktemp("runs") / "priced")
 
 
 class Page(HTMLParser):
@@ -105,7 +71,7 @@ def test_the_page_holds_its_json(data):
 def test_hostile_names_are_text(data):
     text = html_report(data)
     assert "<script>alert(1)" not in text and "&lt;script&gt;alert(1)" in text
-    assert [tag for tag, _ in Page(text).tags].count("script") == 1
+    assert [tag for tag, _ in Page(text).tags].count("script") == 2
 
 
 def test_nothing_is_loaded_from_anywhere(data):
@@ -146,7 +112,7 @@ def test_csv_has_every_leaf_and_markdown_every_section(data):
 
 
 def test_two_chips_side_by_side(data, tmp_path):
-    other = json.loads(to_json(report_data(load_run(made(tmp_path / "open", "loihi2")))))
+    other = helper("report_run").reported(tmp_path / "open", "loihi2")
     found = comparison([("priced", data["summary"]), ("open", other["summary"])])
     rows = {row["name"]: row["values"] for row in found["rows"]}
     assert rows["chip"] == ["loihi1", "loihi2"]
@@ -156,6 +122,81 @@ def test_two_chips_side_by_side(data, tmp_path):
     page = Page(html_compare(json.loads(to_json(found))))
     for number in page.numbers:
         assert lookup(found, number["data-path"]) == float(number["value"])
+
+
+def coordinates(page, kind):
+    """What the pictures draw: (place of the panel in the JSON, numbers of each path)."""
+    found, inside = [], False
+    for tag, attributes in page.tags:
+        if tag == "div" and attributes.get("class") == "panel":
+            inside = attributes["data-kind"] == kind
+            found += [(attributes["data-at"], [])] if inside else []
+        elif tag == "path" and inside and attributes["class"].startswith(("ticks", "line")):
+            found[-1][1].append(attributes["d"])
+    return found
+
+
+def test_a_raster_draws_every_recorded_spike(data):
+    shown = coordinates(Page(html_report(data)), "raster")
+    assert len(shown) == sum(len(sample["layers"]) for sample in data["recording"]["samples"]) == 6
+    for at, (path,) in shown:
+        row = lookup(data, at)
+        marks = [(int(t), row["size"] - 1 - int(y)) for t, y in re.findall(r"M(\d+) (\d+)v1", path)]
+        assert marks == list(zip(row["step"], row["row"], strict=True)) and marks
+
+
+def test_a_trace_draws_every_recorded_value(data):
+    shown = coordinates(Page(html_report(data)), "trace")
+    assert [at for at, _ in shown] == [f"recording/traces/{k}" for k in range(4)]
+    for at, paths in shown:
+        for path, element in zip(paths, lookup(data, at)["elements"], strict=True):
+            first, *rest = re.findall(r"[M0.5 ]*?(-?\d+)H", path.replace("M0.5 ", "V"))
+            assert [-int(y) for y in (first, *rest)] == element["values"]
+
+
+def test_the_policy_names_the_script(data):
+    text = html_report(data)
+    (script,) = re.findall(r"<script>(.*?)</script>", text, re.S)
+    told = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{told}'" in text and "default-src 'none'" in text
+    assert "</script" not in script and "fetch(" not in script and "innerHTML" not in script
+
+
+def test_sources_are_told_where_one_points(data):
+    titles = [text for text in Page(html_report(data)).said if "source: D18" in text]
+    assert any(text.startswith("learning: ") for text in titles)
+
+
+def test_a_run_without_a_recording_has_no_plots(data):
+    text = html_report({**data, "recording": None})
+    page = Page(text)
+    assert [tag for tag, _ in page.tags].count("script") == 1
+    assert {"rasters", "traces"}.isdisjoint(a.get("id") for _, a in page.tags)
+    assert "## Rasters" not in markdown_report({**data, "recording": None})
+
+
+def test_markdown_sums_up_what_the_csv_lists(data):
+    text = markdown_report(data)
+    row = data["recording"]["samples"][1]["layers"][1]
+    assert f"| 1 | 0 | out | 8 | {row['spikes']} | 10 |" in text
+    trace = data["recording"]["traces"][1]
+    values = trace["elements"][0]["values"]
+    assert f"| 0 | 127 | {min(values)} | {max(values)} | {values[-1]} |" in text
+    listed = dict(list(csv.reader(io.StringIO(csv_report(data))))[1:])
+    steps = [listed[f"recording/samples/1/layers/1/step/{k}"] for k in range(len(row["step"]))]
+    assert steps == list(map(str, row["step"]))
+
+
+def test_names_of_sanafe_beside_its_counters(data):
+    row = data["summary"]["cost"]["per_inference"]
+    assert list(row["breakdown_J"])[:5] == ["total", "synapse", "dendrite", "soma", "network"]
+    counted = data["summary"]["layers"][1]["evaluation"]["inference"]
+    assert row["counts"] == {
+        "spikes": counted["synaptic_event"] / 2,
+        "neurons_updated": (counted["neuron_update_active"] + counted["neuron_update_inactive"]) / 2,
+        "neurons_fired": counted["spike"] / 2,
+    }
+    assert row["counts"]["neurons_updated"] == 8 * 10
 
 
 def test_learning_is_kept_apart_from_inference(data):
@@ -176,41 +217,50 @@ def test_a_run_without_a_summary_says_what_to_do(tmp_path):
         report_data(load_run(tmp_path / "old"))
 
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-BROWSER = pytest.mark.skipif(
-    CHROMIUM is None or importlib.util.find_spec("playwright") is None,
-    reason="needs playwright and a chromium binary",
-)
+MINE = '''"""Two networks of one run."""
+import numpy as np
+from chipsim.chip import load_chip
+from chipsim.data.events import Events
+from chipsim.network import Network
+from chipsim.outcome import outcome
+from chipsim.recording import record
+from chipsim.settings import ExperimentSettings
+from chipsim.simulator import Simulator
+RULES = ("stdp_pair",)
+CHIPS = ("ideal",)
+class Settings(ExperimentSettings): pass
+def made(seed):
+    net = Network()
+    net.source("in", 4)
+    net.lif("out", 3, threshold=0.4)
+    net.connect("in", "out", rule="stdp_pair")
+    return Simulator(net, load_chip("ideal"), seed=seed)
+def run(context):
+    sims = {"first": made(1), "second": made(2)}
+    events = Events.from_dense(np.ones((1, 5, 4), int))
+    for sim in sims.values():
+        sim.present(events)
+    context.out.recording(record(sims["first"], events))
+    scores = {"accuracy": {"test": 0.5}, "controls": {"chance": {"test": 0.25}}}
+    return scores | outcome(context, sims)
+'''
 
 
-@BROWSER
-@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1280, "light")])
-def test_in_a_browser_from_a_file(data, tmp_path, width, scheme):
-    """Opens offline, without a message in the console; no sideways scrolling; sections by keyboard."""
-    from playwright.sync_api import sync_playwright
-
-    file = tmp_path / "report.html"
-    file.write_text(html_report(data), encoding="utf-8")
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        context = browser.new_context(
-            viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True
-        )
-        page, messages = context.new_page(), []
-        page.on("console", lambda message: messages.append(message.text))
-        page.on("pageerror", lambda error: messages.append(str(error)))
-        page.goto(file.as_uri())
-        assert messages == []
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        page.keyboard.press("Tab")
-        assert page.evaluate("document.activeElement.tagName") == "A"
-        page.keyboard.press("Enter")
-        assert page.evaluate("location.hash") == "#accuracy"
-        paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
-        assert (paper == "rgb(255, 255, 255)") == (scheme == "light")
-        shown = page.evaluate("[...document.querySelectorAll('data')].map(x => [x.dataset.path, x.value])")
-        stored = json.loads(page.evaluate("document.getElementById('chipsim-data').textContent"))
-        assert shown and all(lookup(stored, path) == float(value) for path, value in shown)
-        page.emulate_media(media="print")
-        assert page.evaluate("getComputedStyle(document.querySelector('nav')).display") == "none"
-        browser.close()
+def test_an_experiment_of_ones_own_has_every_form_too(chipsim):
+    Path("mine.py").write_text(MINE, encoding="utf-8")
+    assert chipsim("run", "./mine.py", "--out", "r").status == 0
+    told = json.loads(chipsim("report", "r", "--format", "json").out)
+    assert told["summary"]["accuracy"] == {"test": 0.5} and told["summary"]["mapping"]["cores"] == 1
+    assert told["summary"]["controls"] == {"chance": {"test": 0.25}}
+    assert told["summary"]["notes"][0]["text"] == (
+        "this report is of network 'first'; the run has first, second"
+    )
+    names = ["weights of first.in->out", "weights of second.in->out"]
+    assert [row["name"] for row in told["histograms"]] == names
+    assert [sum(row["counts"]) for row in told["histograms"]] == [12, 12]
+    assert told["recording"] == json.loads(Path("r/recording.json").read_text("utf-8"))
+    assert chipsim("report", "r", "--format", "html", "--out", "r.html").status == 0
+    assert 'id="traces"' in Path("r.html").read_text("utf-8")
+    spoiled = Path("r/recording.json").read_text("utf-8").replace('"steps": 5', '"steps": 6')
+    Path("r/recording.json").write_text(spoiled, encoding="utf-8")
+    assert "recording.json" in chipsim("report", "r", "--format", "json").err

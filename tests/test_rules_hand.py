@@ -200,7 +200,7 @@ class FellStep(Rule):
     params = {"rate": 3, "k_leak": 0.25, "k_reset": 0.375}
 
     def start(self) -> None:
-        self.t, self.g = dict.fromkeys(SYNAPSES, 0), [0, 0]
+        self.t, self.g = dict.fromkeys(SYNAPSES, 0), [127, 127]
 
     def step(self, now: Now) -> dict:
         for j, i in SYNAPSES:

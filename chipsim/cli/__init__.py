@@ -20,6 +20,7 @@ from chipsim.cli import (
     data,
     fit,
     lava,
+    nir,
     report,
     resume,
     rule,
@@ -53,7 +54,9 @@ app.add_typer(shelf.new, name="new")
 app.add_typer(rule.app, name="rule")
 app.add_typer(chip.app, name="chip")
 app.add_typer(data.app, name="data")
+lava.export.command("nir")(nir.export_nir)
 app.add_typer(lava.export, name="export")
+app.add_typer(nir.app, name="import")
 app.add_typer(lava.app, name="lava")
 rule.app.command("lava")(lava.rule_lava)
 rule.app.command("from-lava")(lava.from_lava)

@@ -9,11 +9,14 @@ from typing import Annotated
 
 import typer
 
-from chipsim.cli.run import Data, Fit, FitOption
+from chipsim.cli.run import ENGINES, Data, Fit, FitOption, check_choice
 from chipsim.errors import SettingError
 
 app = typer.Typer(help="Lava (lava-nc 0.10.0): run an export there and compare.", no_args_is_help=True)
 export = typer.Typer(help="Networks for other tools.", no_args_is_help=True)
+Engine = Annotated[
+    str | None, typer.Option(help="`lines`: a rule that is no sum of products in a process of chipsim.")
+]
 Samples = Annotated[int, typer.Option("--samples", min=1, help="Training samples to present.")]
 
 
@@ -33,19 +36,21 @@ def export_lava(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
     samples: Samples = 20,
     data: Data = None,
+    engine: Engine = None,
 ) -> None:
     """A run's network as Lava processes with what chipsim computed: DIR/run.py compares, bit for bit."""
-    _exported(run, folder, samples, data)
+    check_choice("--engine", engine, ENGINES)
+    _exported(run, folder, samples, data, engine)
     print(f"compare it with: chipsim lava verify {folder}")
 
 
-def _exported(run: str, folder: Path, samples: int, data: Path | None) -> None:
+def _exported(run: str, folder: Path, samples: int, data: Path | None, engine: str | None = None) -> None:
     """Write the export and say what it is made of."""
     from chipsim.lava.stored import export_run
     from chipsim.progress import Progress
 
     with Progress(sys.stdout) as progress:
-        made = export_run(run, folder, samples, data, progress)
+        made = export_run(run, folder, samples, data, progress, engine)
     print(f"{run}: {made['steps']} steps; stock processes {', '.join(made['stock'])}")
     for name, what in made["custom"].items():
         print(f"  custom process {name}: {what}")

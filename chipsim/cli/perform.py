@@ -118,8 +118,16 @@ def _store(folder: RunFolder, result: dict[str, Any], summary: dict[str, Any]) -
         folder.report(result["report"])
     folder.result(summary)
     if isinstance(result.get("summary"), dict):
-        folder.summary(result["summary"])
+        folder.summary(_scores(result) | result["summary"])
     folder.finish(**{key: summary[key] for key in STORED})
+
+
+def _scores(result: dict[str, Any]) -> dict[str, Any]:
+    """Accuracy and controls of the result, for a summary that was made without them."""
+    shares = {key: x for key, x in (result.get("accuracy") or {}).items() if isinstance(x, float)}
+    controls = result.get("controls")
+    named = isinstance(controls, dict) and all(isinstance(row, dict) for row in controls.values())
+    return ({"accuracy": shares} if shares else {}) | ({"controls": controls} if named and controls else {})
 
 
 def _name(identity: dict[str, Any]) -> str:

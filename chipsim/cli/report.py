@@ -78,7 +78,8 @@ def compare(
 
 
 def report_data(run: Run) -> dict[str, Any]:
-    """What every form of a report shows: {"run", "summary", "curves", "histograms", "warnings"}."""
+    """What every form of a report shows: {"run", "summary", "curves", "histograms", "warnings",
+    "recording"}; the last is None for a run that wrote none."""
     from chipsim.report.warn import warnings_from
 
     summary, manifest = _summary(run), run.manifest
@@ -91,6 +92,7 @@ def report_data(run: Run) -> dict[str, Any]:
         "curves": [row for row in run.metrics() if "epoch" in row],
         "histograms": _histograms(run),
         "warnings": warnings_from(summary),
+        "recording": run.recording(),
     }
 
 
@@ -114,7 +116,8 @@ def _histograms(run: Run) -> list[dict[str, Any]]:
     arrays, said, rows = run.weights(), run.manifest.get("arrays") or {}, []
     for name, array in arrays.items():
         what = said.get(name) or {}
-        if not name.endswith("_w") or array.dtype.kind not in "iu" or not array.size:
+        weights = name.endswith("_w") or str(what.get("what")).startswith("weights")
+        if not weights or array.dtype.kind not in "iu" or not array.size:
             continue
         low, high = int(array.min()), int(array.max())
         step = -(-(high - low + 1) // COLUMNS)
@@ -123,6 +126,7 @@ def _histograms(run: Run) -> list[dict[str, Any]]:
             {
                 "name": what.get("what") or name,
                 "format": what.get("format") or str(array.dtype),
+                "lsb": _lsb(what.get("format")),
                 "low": low,
                 "high": high,
                 "step": step,
@@ -130,6 +134,16 @@ def _histograms(run: Run) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _lsb(text: Any) -> float | None:
+    """The value of one unit of a format; None where none is stored."""
+    from chipsim.fixed import Format
+
+    try:
+        return float(Format.parse(text).lsb)
+    except (TypeError, ValueError, AttributeError):
+        return None
 
 
 def _written(data: dict[str, Any], form: Form) -> str:

@@ -141,12 +141,13 @@ def make_scratch(plan: Plan, twin: bool = False) -> dict[str, np.ndarray]:
 
 
 def _floored_arrays(plan: Plan, c: ConnectionPlan) -> dict[str, np.ndarray]:
-    """What one step adds to each slot of the ring before it is floored; the delay of every synapse."""
+    """What one step adds to each slot of the ring before it is floored; the delay of every listed synapse."""
     ring = plan.layers[c.post].ring
     part = {f"x_c{c.index}_part": np.zeros((ring, 1, c.n_post), np.int64)}
+    if c.synapse_delays or not c.sparse:
+        return part
     later = 1 if plan.phases.index("fire") < plan.phases.index("deliver") else 0
-    shape = _synapses(plan, c.index) if c.sparse else (c.n_pre, c.n_post)
-    return part if c.synapse_delays else {**part, f"x_c{c.index}_later": np.full(shape, later, np.uint8)}
+    return {**part, f"x_c{c.index}_later": np.full(_synapses(plan, c.index), later, np.uint8)}
 
 
 def _synapses(plan: Plan, index: int) -> int:

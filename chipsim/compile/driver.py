@@ -200,7 +200,7 @@ class Driver:
         shift = "" if self.twin else f", {c.shift}"
         twin = "_twin" if self.twin else ""
         if c.shift < 0 and not self.twin:
-            events = self._deliver_floored(layer, c)
+            events = self._deliver_floored(layer, c, slot)
         elif c.conv is not None:
             events = conv_driver.deliver(self, layer, c, acc)
         elif self.twin and (c.scale or c.synapse_delays):
@@ -228,18 +228,22 @@ class Driver:
             if c.graded:
                 self.put(f"c{k}_stat[2] += events_{k}")
 
-    def _deliver_floored(self, layer: LayerPlan, c: ConnectionPlan) -> str:
+    def _deliver_floored(self, layer: LayerPlan, c: ConnectionPlan, slot: str) -> str:
         """Delivery into a ring of its own, floored and added to the layer's; the text of its events."""
         k, graded = c.index, "True" if c.graded else "False"
         pay = f"pay_{k}[b]" if c.graded else f"act_{k}[b]"
         delay = f"c{k}_delay" if c.synapse_delays else f"x_c{k}_later"
-        full = f"act_{k}[b], {pay}, {graded}, nact_{k}[b], x_c{k}_part, ts, 0, 0"
+        active = f"act_{k}[b], {pay}, {graded}, nact_{k}[b]"
+        full = f"{active}, x_c{k}_part, ts, 0, 0"
         self.put(f"clear3(x_c{k}_part)")
         if c.sparse:
             made = f"deliver_delayed_sparse(c{k}_w, {delay}, c{k}_ptr, c{k}_tgt, {full})"
             self.put(f"events_{k} = {made}")
-        else:
+        elif c.synapse_delays:
             self.put(f"deliver_delayed(c{k}_w, {delay}, {full})")
+        else:
+            self.put(f"deliver_wide(c{k}_w, {active}, x_c{k}_part[{slot}, 0], i64(0))")
+        if not c.sparse:
             self.put(f"events_{k} = i64(nact_{k}[b]) * c{k}_w.shape[1]")
         self.put(f"add_floored(x_c{k}_part, l{layer.index}_acc, b, i64({-c.shift}))")
         return f"events_{k}"

@@ -38,6 +38,15 @@ class Fired:
         self.put("filled += 1")
         self.level -= 1
 
+    def _wide(self) -> list[int]:
+        """Products that are worked on along whole rows: those without y0, and beside one of x0 without y0
+        all with x0, whose axons' rows are walked anyway."""
+        names = {k: {f.name for f in factors_of(t)} for k, t in self.terms}
+        wide = [k for k, used in names.items() if "y0" not in used]
+        if any("x0" in names[k] for k in wide):
+            wide = [k for k, used in names.items() if "y0" not in used or "x0" in used]
+        return wide
+
     def _live(self) -> list[tuple[int, ProductTerm]]:
         """The products of the present loop."""
         return [(k, t) for k, t in self.terms if k not in self.skipped]
@@ -55,8 +64,7 @@ class Fired:
 
     def _flush(self) -> None:
         """One loop over the gathered synapses of a block of rows, and their way back."""
-        self.skipped = {k for k, t in self.terms if not any(f.name == "y0" for f in factors_of(t))}
-        self.at = "m"
+        self.skipped, self.at = set(self._wide()), "m"
         self._loop("for m in range(filled):")
         self.at, self.skipped = "i", set()
         written = ["w" if self.program.register(v).is_weight else "r_" + v for v in self.program.variables]
@@ -71,8 +79,7 @@ class Fired:
     @property
     def gathers(self) -> bool:
         """Whether rows with y0 products only are worked on as gathered columns."""
-        gated = [t for _, t in self.terms if any(f.name == "y0" for f in factors_of(t))]
-        return bool(gated) and not self.c.sparse and self.c.noise != "lfsr"
+        return len(self._wide()) < len(self.terms) and not self.c.sparse and self.c.noise != "lfsr"
 
     @property
     def _drawn(self) -> bool:

@@ -260,7 +260,7 @@ class _Nest(Fired, General, Written):
         """The loops along row j: the whole row, or the fired neurons."""
         if self.c.noise == "lane" and not self.twin and self.program.sums.rounding == "stochastic":
             self.put(*[f"odd_{v} = odds_{v}[j]" for v in range(len(self.program.variables))])
-        wide = [k for k, t in self.terms if not any(f.name == "y0" for f in factors_of(t))]
+        wide = self._wide()
         slices = [f"{self.array(a)}_j = {a}[j]" for a in self._stored()] if not self.c.sparse else []
         if self.c.sparse:
             self.array("ptr"), self.array("tgt")

@@ -39,6 +39,12 @@ class Description:
                 where="Lava export",
                 remedy="run it on chip loihi2_lava, whose arithmetic is Lava's",
             )
+        if plan.engine == "lines":
+            raise LimitError(
+                "rules that run unlowered (engine lines): LearningDense adds products",
+                where="Lava export",
+                remedy="run the network on the chip's own engine",
+            )
         self.plan, self.state, self.steps = plan, state, steps
         self.labels = np.full(steps, -1, np.int64) if labels is None else np.asarray(labels, np.int64)
         self.rewards = np.zeros(steps, np.int64) if rewards is None else np.asarray(rewards, np.int64)

@@ -19,13 +19,14 @@ from chipsim.version import __version__
 HERE = Path(__file__).parent
 FORMAT = 1
 COPIED = ("network.py", *(f"{p}/{n}.py" for p, n in (("arithmetic", "__init__"), ("arithmetic", "numbers"),
-          ("arithmetic", "program"), ("arithmetic", "errors"), ("processes", "__init__"),
-          ("processes", "neuron"), ("processes", "feedback"))))  # fmt: skip
+          ("arithmetic", "program"), ("arithmetic", "errors"), ("arithmetic", "lines"),
+          ("arithmetic", "synapses"), ("arithmetic", "factors"), ("processes", "__init__"),
+          ("processes", "neuron"), ("processes", "feedback"), ("processes", "samples"))))  # fmt: skip
 
 
-def fresh_copy(sim: Simulator) -> Simulator:
+def fresh_copy(sim: Simulator, even: bool = True) -> Simulator:
     """The network before its first step with the weights, tags, thresholds, biases and scales of `sim`;
-    weights of mixed sign are made even, as Lava does when it loads them."""
+    with `even` weights of mixed sign are made even, as Lava does when it loads them."""
     copy = object.__new__(Simulator)
     copy.__dict__.update(sim.__dict__)
     copy._kernels, copy._ts, copy.probes = None, 0, {}
@@ -40,7 +41,7 @@ def fresh_copy(sim: Simulator) -> Simulator:
             names += [f"c{c.index}_r_{r.name}" for r in syn]
         for name in names:
             copy.state[name] = sim.state[name].copy()
-        if c.even:
+        if c.even and even:
             copy.state[f"c{c.index}_w"] &= ~1
     for name, array in sim.state.items():
         if name.endswith(("_thr", "_bias", "_ku", "_kv")) or (name[0] == "k" and name.endswith("_shift")):
@@ -63,11 +64,16 @@ def export_lava(
               manifest.json, and needs only lava-nc and numpy
     Returns the manifest. Raises LimitError for what Lava cannot express, RunError for a folder in use.
     """
-    folder = Path(folder)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise RunError(f"{folder} is not empty; nothing is overwritten", remedy="give a new or empty folder")
+    folder = empty_folder(folder)
+    samples = "use chipsim.lava.export_samples.export_samples"
+    if sim.plan.engine == "lines" and any(c.program for c in sim.plan.connections):
+        raise LimitError("rules that run as lines", where="Lava export in one piece", remedy=samples)
     if sim.plan.contexts != 1:
-        raise LimitError(f"{sim.plan.contexts} contexts", where="Lava export", remedy="run with one context")
+        raise LimitError(
+            f"{sim.plan.contexts} contexts",
+            where="Lava export in one piece",
+            remedy=f"run with one context, or with engine='lines' and {samples}",
+        )
     events = events if isinstance(events, Mapping) else {_only_source(sim): events}
     steps = next(iter(events.values())).n_steps
     copy = fresh_copy(sim)
@@ -75,16 +81,39 @@ def export_lava(
     made = Description(copy.plan, copy.state, steps, labels, raw_rewards)
     arrays = made.arrays | _inputs(made, events, steps)
     expected = _expected(copy, made, events, labels, rewards)
+    manifest = heading(made, steps, title, CUSTOM, _remarks(made)) | contents(made, arrays, expected)
+    write_folder(folder, manifest, arrays, expected)
+    return manifest
+
+
+def empty_folder(folder: str | Path) -> Path:
+    """A folder that an export may fill. Raises RunError for one in use."""
+    folder = Path(folder)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise RunError(f"{folder} is not empty; nothing is overwritten", remedy="give a new or empty folder")
+    return folder
+
+
+def heading(
+    made: Any, steps: int, title: str, custom: Mapping[str, str], remarks: list[str]
+) -> dict[str, Any]:
+    """What a manifest says of the whole."""
     used = sorted({x["process"] for x in (*made.layers, *made.connections)})
-    manifest = {
+    return {
         "format": FORMAT,
         "title": title,
         "chipsim": __version__,
         "lava": "0.10.0",
         "steps": steps,
         "stock": [x for x in used if x in STOCK],
-        "custom": {x: CUSTOM[x] for x in used if x in CUSTOM},
-        "remarks": _remarks(made),
+        "custom": {x: custom[x] for x in used if x in custom},
+        "remarks": remarks,
+    }
+
+
+def contents(made: Any, arrays: dict, expected: dict) -> dict[str, Any]:
+    """What a manifest says of layers, connections and arrays."""
+    return {
         "layers": made.layers,
         "connections": made.connections,
         "wires": [list(wire) for wire in made.wires],
@@ -93,8 +122,6 @@ def export_lava(
             "expected": {key: digest(array) for key, array in expected.items()},
         },
     }
-    _write(folder, manifest, arrays, expected)
-    return manifest
 
 
 def _only_source(sim: Simulator) -> str:
@@ -143,7 +170,8 @@ def _remarks(made: Description) -> list[str]:
     return remarks
 
 
-def _write(folder: Path, manifest: dict[str, Any], arrays: dict, expected: dict) -> None:
+def write_folder(folder: Path, manifest: dict[str, Any], arrays: dict, expected: dict) -> None:
+    """Programs, arrays and manifest of an export. Raises RunError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name in COPIED:

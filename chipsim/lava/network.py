@@ -76,7 +76,7 @@ def build(manifest: dict[str, Any], arrays: dict[str, np.ndarray], record: bool 
     for x in manifest["layers"]:
         processes[x["name"]] = _layer(x, manifest, arrays)
     for c in manifest["connections"]:
-        made = processes[c["name"]] = _connection(c, arrays)
+        made = processes[c["name"]] = _connection(c, manifest, arrays)
         processes[c["pre"]].s_out.connect(made.s_in)
         made.a_out.connect(processes[c["post"]].a_in)
         if c.get("bap"):
@@ -114,6 +114,8 @@ def _layer(x: dict[str, Any], manifest: dict[str, Any], arrays: dict[str, np.nda
     name, n = x["name"], x["n"]
     if x["process"] == "RingBuffer":
         return RingBuffer(data=arrays[f"{name}.data"].astype(np.int32))
+    if x["process"] == "ContextNeuron":
+        return _context_neuron(x, manifest, arrays)
     own = {key: arrays[f"{name}.{key}"] for key in ("ku", "kv", "vth", "bias_mant", "bias_exp")}
     if x["process"] == "ProgramNeuron":
         return ProgramNeuron(shape=(n,), config=_config(x, own, manifest, arrays), name=_plain(name))
@@ -145,7 +147,40 @@ def _plain(name: str) -> str:
     return "".join(x if x.isalnum() else "_" for x in name)
 
 
-def _connection(c: dict[str, Any], arrays: dict[str, np.ndarray]) -> Any:
+def _context_neuron(x: dict[str, Any], manifest: dict[str, Any], arrays: dict[str, np.ndarray]) -> Any:
+    from chipsim.lava.processes.samples import ContextNeuron
+
+    own = {key: arrays[f"{x['name']}.{key}"].astype(np.int64) for key in ("ku", "kv")}
+    own["thr"] = arrays[f"{x['name']}.vth"].astype(np.int64) << 6
+    own["bias"] = arrays[f"{x['name']}.bias_mant"].astype(np.int64) << arrays[f"{x['name']}.bias_exp"]
+    kept = {key: x["config"][key] for key in ("kind", "has_u")}
+    weights = x["config"]["weights"]
+    config = x["config"] | _presented(x, manifest, arrays)
+    config |= {"n": x["size"], "lif": own | kept | {"n": x["n"], "program": None}}
+    config["weights"] = arrays[weights] if weights else None
+    return ContextNeuron(shape=(x["n"],), config=config, name=_plain(x["name"]))
+
+
+def _program_connection(c: dict[str, Any], manifest: dict[str, Any], arrays: dict[str, np.ndarray]) -> Any:
+    from chipsim.lava.processes.samples import ProgramConnection
+
+    weights = arrays[f"{c['name']}.weights"]
+    own = {"thr": (arrays[f"{c['post']}.vth"][: len(weights)]).astype(np.int64) << 6}
+    own |= {"n_post": weights.shape[0], "n_pre": weights.shape[1]}
+    own["registers"] = {key: arrays[name] for key, name in c["config"]["registers"].items()}
+    config = c["config"] | own | _presented(c, manifest, arrays)
+    return ProgramConnection(weights=weights, config=config, name=_plain(c["name"]))
+
+
+def _presented(x: dict[str, Any], manifest: dict[str, Any], arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Contexts, steps of a sample, and what is known of each step."""
+    known = {key: arrays[key] for key in ("labels", "rewards", "due")}
+    return known | {"contexts": x["contexts"], "steps": manifest["sample_steps"]}
+
+
+def _connection(c: dict[str, Any], manifest: dict[str, Any], arrays: dict[str, np.ndarray]) -> Any:
+    if c["process"] == "ProgramConnection":
+        return _program_connection(c, manifest, arrays)
     from lava.magma.core.model.py.connection import GradedSpikeCfg
     from lava.proc.dense.process import DelayDense, Dense, LearningDense
     from lava.utils.weightutils import SignMode
@@ -203,16 +238,23 @@ def speak_up() -> None:
     runtime.target_fn = loud
 
 
-def run(manifest: dict[str, Any], processes: dict[str, Any]) -> dict[str, np.ndarray]:
-    """Run all steps; recorded spikes and membranes int[steps, n], final weights and tags."""
+def run(
+    manifest: dict[str, Any],
+    processes: dict[str, Any],
+    parts: tuple[int, ...] = (),
+    between: Any = None,
+) -> dict[str, np.ndarray]:
+    """Run all steps; recorded spikes and membranes int[steps, n], final weights and tags. `parts`: steps of
+    each call of Lava's run (default: one call); `between()` is called after each."""
     from lava.magma.core.run_conditions import RunSteps
     from lava.magma.core.run_configs import Loihi2SimCfg
 
     first = processes[manifest["layers"][-1]["name"]]
     try:
-        first.run(
-            condition=RunSteps(num_steps=manifest["steps"]), run_cfg=Loihi2SimCfg(select_tag="fixed_pt")
-        )
+        for steps in parts or (manifest["steps"],):
+            first.run(condition=RunSteps(num_steps=steps), run_cfg=Loihi2SimCfg(select_tag="fixed_pt"))
+            if between is not None:
+                between()
         found = {}
         for name, process in processes.items():
             if ":" in name:

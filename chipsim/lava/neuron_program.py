@@ -43,11 +43,12 @@ def describe_program(
             }
             for name, r in registers.items()
         },
-        "lines": [_line(x, params) for x in lines],
+        "lines": [line_data(x, params) for x in lines],
     }
 
 
-def _line(x: BoundLine, params: Mapping[str, int]) -> dict[str, Any]:
+def line_data(x: BoundLine, params: Mapping[str, int]) -> dict[str, Any]:
+    """One line as plain data; params: the present raw values of the rule's parameters."""
     return {
         "ordinal": x.ordinal,
         "section": x.section,
@@ -68,9 +69,9 @@ def _operand(o: Operand | None, params: Mapping[str, int]) -> dict[str, Any] | N
     if o is None:
         return None
     if o.kind == "register":
-        return {"kind": "register", "name": o.name, "frac": o.fmt.frac}
+        return {"kind": "register", "name": o.name, "frac": o.fmt.frac, "owner": o.owner}
     if o.kind == "input":
-        return {"kind": "input", "source": o.source, "frac": o.fmt.frac}
+        return {"kind": "input", "name": o.name, "source": o.source, "frac": o.fmt.frac, "owner": o.owner}
     raw = params[o.name] if o.kind == "param" else o.raw
     return {"kind": "value", "raw": int(raw), "frac": o.fmt.frac}
 

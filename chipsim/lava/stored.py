@@ -12,7 +12,9 @@ import numpy as np
 from chipsim.data.events import Events
 from chipsim.errors import SettingError
 from chipsim.experiment import Context, load_experiment
+from chipsim.feed import feed, in_order
 from chipsim.lava.export import export_lava
+from chipsim.lava.export_samples import export_samples
 from chipsim.library import find
 from chipsim.plan import Update
 from chipsim.progress import Progress
@@ -34,12 +36,19 @@ def continuous(sim: Simulator, steps: int) -> Simulator:
 
 
 def export_run(
-    run: str | Path, folder: str | Path, samples: int, data: Path | None, progress: Progress
+    run: str | Path,
+    folder: str | Path,
+    samples: int,
+    data: Path | None,
+    progress: Progress,
+    engine: str | None = None,
 ) -> dict[str, Any]:
     """Export a run folder's network with `samples` training samples as one continuous presentation.
 
     A run on another chip is brought to loihi2_lava: its weights are requantised, the loss is printed.
-    Returns the manifest. Raises SettingError for experiments without a stored network of this kind.
+    With `engine` "lines" (default: the run's own) rules run as lines in processes of chipsim, and every
+    sample begins with a reset. Returns the manifest. Raises SettingError for experiments without a stored
+    network of this kind.
     """
     start = load_run(run)
     said = stored(start)
@@ -49,15 +58,20 @@ def export_run(
 
     def write(sim: Simulator, parts: Any) -> dict[str, Any]:
         few = parts.train.events(np.arange(min(samples, len(parts.train))))
+        title = f"{loaded.name}, rule {names['rule']}, seed {said.seed}"
+        if sim.plan.engine == "lines":
+            given = feed(sim, few, np.asarray(parts.train.labels[: few.samples]))
+            labels = given.labels[given.order]
+            made.append(export_samples(sim, in_order(given), folder, labels, title=title))
+            return {}
         dense = few.to_dense().reshape(1, -1, few.n_axons)
         labels = np.repeat(np.asarray(parts.train.labels[: few.samples]), few.n_steps)
         events = Events.from_dense(dense, graded=few.graded)
-        title = f"{loaded.name}, rule {names['rule']}, seed {said.seed}"
         made.append(export_lava(continuous(sim, few.n_steps), events, folder, labels, title=title))
         return {}
 
     if loaded.evaluate is not None:
-        loaded.evaluate(_context(start, said, loaded, data, progress, write))
+        loaded.evaluate(_context(start, said, loaded, data, progress, write, engine or said.engine))
     if not made:
         raise SettingError(
             f"experiment '{loaded.name}' has no stored network that can be exported",
@@ -68,7 +82,13 @@ def export_run(
 
 
 def _context(
-    start: Any, said: Any, loaded: Any, data: Path | None, progress: Progress, write: Any
+    start: Any,
+    said: Any,
+    loaded: Any,
+    data: Path | None,
+    progress: Progress,
+    write: Any,
+    engine: str | None,
 ) -> Context:
     rule = said.names()["rule"]
     return Context(
@@ -82,7 +102,7 @@ def _context(
         out=None,
         progress=progress,
         start=start,
-        engine=None,
+        engine=engine,
         fit=said.fit,
         noise=said.noise,
         instead=write,

@@ -32,6 +32,9 @@ def lava_text(name: str, fit: str = "refuse") -> str:
     if three:
         out.append("  its neuron lines run in a process of their own (chipsim.lava.processes.neuron)")
     out += [f"  {n.kind}: {n.text}" for n in bound.notes if n.kind in ("narrowed", "range", "constant")]
+    lowered = {row.how for row in bound.lowering}
+    others = [n for n in bound.notes if n.kind == "approximated" and n.text not in lowered]
+    out += [f"  approximated: line {n.line}: {n.text}" for n in others]
     return "\n".join(out) + "\n" + lowering_table(bound)
 
 

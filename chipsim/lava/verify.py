@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from chipsim.errors import RunError, SettingError
@@ -31,12 +31,14 @@ WAITS = ("recv", "peek", "get", "wait", "acquire", "join", "run", "_bootstrap", 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a run came to: equal, different, damaged, crashed, out of time; text says where."""
+    """What a run came to: equal, different, damaged, crashed, out of time; text says where. `told`: all that
+    the run itself reported."""
 
     result: str
     text: str
     seconds: float
     stderr: str
+    told: dict = field(default_factory=dict)
 
     @property
     def equal(self) -> bool:
@@ -75,14 +77,18 @@ def verify(folder: str | Path, seconds: float = SECONDS, python: str | None = No
             raise RunError(
                 f"'{folder}' is no Lava export (it has no {name})", remedy="chipsim export lava RUN DIR"
             )
-    python = python or lava_python()
+    return in_child([str(folder / "run.py")], seconds, python or lava_python())
+
+
+def in_child(arguments: list[str], seconds: float, python: str) -> Verdict:
+    """Run a script that prints a RESULT line in a process group of its own, which is gone afterwards."""
     environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
     environment |= {"PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1", "CHIPSIM_LAVA_WATCHED": "1"}
     with tempfile.TemporaryDirectory(prefix="chipsim-lava-") as temporary:
         out, err = Path(temporary, "out"), Path(temporary, "err")
         with out.open("wb") as stdout, err.open("wb") as stderr:
             child = subprocess.Popen(
-                [python, str(folder / "run.py")],
+                [python, *arguments],
                 cwd=temporary,
                 stdin=subprocess.PIPE,  # closed when this process ends, however: run.py then ends its group
                 stdout=stdout,
@@ -105,7 +111,7 @@ def _watched(child: subprocess.Popen, out: Path, err: Path, begin: float, second
         said = err.read_text(encoding="utf-8", errors="replace")
         if told is not None:
             text = told.get("text", f"{told.get('steps')} steps, spikes {told.get('spikes')}")
-            return Verdict(told["result"], text, now, said)
+            return Verdict(told["result"], text, now, said, told)
         if done is not None:
             return Verdict("crashed", _crash(said) or f"the run ended with status {done}", now, said)
         if crashed_at is None and "Traceback (most recent call last)" in said:

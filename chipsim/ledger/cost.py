@@ -42,12 +42,27 @@ class Shape:
         return Operation(samples * self.steps * self.dt_ms / 1000, self.chips, self.cores)
 
 
+def part_of(event: str, purpose: str) -> str:
+    """The part of the breakdown that an event belongs to."""
+    return BREAKDOWN.get(event, "soma") if purpose == "inference" else purpose
+
+
+def sanafe_counts(counts: Counts, samples: int) -> dict[str, float]:
+    """SANA-FE's counters of a sample under its names: spikes are looked-up synapses, not those of neurons."""
+    events = counts.get("inference", {})
+    named = {
+        "spikes": ("synaptic_event", "synaptic_event_graded"),
+        "neurons_updated": ("neuron_update_active", "neuron_update_inactive"),
+        "neurons_fired": ("spike",),
+    }
+    return {name: sum(events.get(e, 0) for e in of) / samples for name, of in named.items()}
+
+
 def breakdown(report: EnergyReport) -> dict[str, float]:
     """Joules by part: total, synapse, dendrite, soma, network, learning, error, static."""
     parts = dict.fromkeys(("synapse", "dendrite", "soma", "network", "learning", "error", "static"), 0.0)
     for line in report.lines:
-        part = BREAKDOWN.get(line.event, "soma") if line.purpose == "inference" else line.purpose
-        parts[part] += line.energy_J
+        parts[part_of(line.event, line.purpose)] += line.energy_J
     parts["static"] = report.totals_J.get(STATIC, 0.0)
     return {"total": sum(parts.values()), **parts}
 
@@ -79,7 +94,7 @@ def cost(
         if counted is None or not samples:
             continue
         report = price(counted[0], chip, profile, formats=counted[1], operation=shape.operation(samples))
-        out[key] = _per_sample(report, samples)
+        out[key] = _per_sample(report, samples) | {"counts": sanafe_counts(counted[0], samples)}
         if key == "per_learned_sample" and accuracy and report.priced_J is not None:
             out["per_accuracy_point_J"] = report.priced_J / (100 * accuracy)
     return out

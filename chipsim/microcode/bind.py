@@ -14,6 +14,7 @@ from chipsim.errors import LimitError, SettingError
 from chipsim.fixed import Format
 from chipsim.microcode.banks import bind_registers, check_rounding
 from chipsim.microcode.bounds import LIMIT_BITS, exact_bound
+from chipsim.microcode.early_fire import order_notes
 from chipsim.microcode.fixed_rules import FIXED, check_fixed, lower_fixed, own_registers
 from chipsim.microcode.lower import lower
 from chipsim.microcode.operands import Folder
@@ -109,7 +110,7 @@ def bind(program: Program, chip, use: Use) -> BoundProgram:
         phase7=_phase7(lines),
         accumulate=getattr(chip.learning, "accumulate", "sum"),
         products=program.products,
-        notes=(*notes, *folder.notes),
+        notes=(*notes, *folder.notes, *(order_notes(lines, chip) if engine != "fixed" else ())),
         source=program.source,
         consts=tuple((c.name, str(c.fmt), folder.consts[c.name].raw) for c in program.consts),
         history=program.history[0],

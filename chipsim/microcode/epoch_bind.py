@@ -205,10 +205,11 @@ def _graded(pre: tuple[Trace, ...], mode: str) -> tuple[Trace, ...]:
 
 
 def _one_clock(bound: BoundProgram, chip: Any) -> None:
-    gates = {p.gate for p in bound.products if p.gate[0] == "u"}
+    gates = {p.gate: p.line for p in reversed(bound.products) if p.gate[0] == "u"}  # first line of each
     if len(gates) > 1:
+        used = ", ".join(f"{gate} (line {gates[gate]})" for gate in sorted(gates))
         raise LimitError(
-            f"rule {bound.name} uses {', '.join(sorted(gates))}; the engine has one u<k> for all",
+            f"rule {bound.name} uses {used}; the engine has one u<k> for all",
             where=f"chip {chip.name}",
             remedy="use one of them",
         )

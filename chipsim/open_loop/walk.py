@@ -20,7 +20,7 @@ from chipsim.open_loop.inputs import Inputs
 
 EVERY_STEP = ("on_step", "on_pre", "on_membrane", "on_post", "on_third_factor")
 SOURCES = {"neuron.v": "v", "neuron.v_after": "v_after", "post.spike": "post", "third_factor": "m"}
-EARLY = ("on_sample_start", "on_step", "on_pre")  # these see the neuron's previous step
+RUN_IN = {"decay": "on_step", "on_pre": "on_pre", "fire": "on_membrane", "on_post": "on_post"}  # phases
 
 
 @dataclass
@@ -52,11 +52,23 @@ class Walk:
     seeds   uint32 [N], one run's seed per recording
     real    the twin's recordings, if they are not the integers' as real numbers
     weights raw initial weights [N, n_pre, n_post], or 0
+    phases  of a step, as a chip file gives them (default: those of definition 1)
     """
 
     def __init__(
-        self, bound: BoundProgram, use, inputs: Inputs, seeds, weights=0, real: Inputs | None = None
+        self,
+        bound: BoundProgram,
+        use,
+        inputs: Inputs,
+        seeds,
+        weights=0,
+        real: Inputs | None = None,
+        phases: tuple[str, ...] = (),
     ):
+        inner = tuple(RUN_IN[x] for x in phases if x in RUN_IN)
+        self.order = (*inner, "on_third_factor") if phases else EVERY_STEP
+        # these see the neuron's previous step
+        self.early = ("on_sample_start", *self.order[: self.order.index("on_membrane")])
         self.bound, self.inputs, self.seeds = bound, inputs, np.asarray(seeds)
         self.twin_inputs = real or inputs.real(use)
         self.threshold = float(use.v.real(inputs.threshold))
@@ -80,14 +92,18 @@ class Walk:
         """All steps; `visit` is called after every line that reached anything."""
         self._section("on_sample_start", 1, visit)
         for t in range(1, self.steps + 1):
-            for section in EVERY_STEP:
+            for section in self.order:
                 self._section(section, t, visit)
             if self.bound.epoch and t % self.bound.epoch == 0:
                 self._section("on_epoch", t, visit)
+            self._end_step(t)
             self._store(t)
         for t in range(self.steps, 0, -1) if self.bound.replays else ():
             self._section("on_replay", t, visit)
         self._section("on_sample_end", self.steps, visit)
+
+    def _end_step(self, t: int) -> None:
+        """What follows the last section of a step: nothing for a program of lines."""
 
     def _store(self, t: int) -> None:
         """Keep what the history names at the end of a step; inputs are recorded anyway."""
@@ -136,7 +152,7 @@ class Walk:
             return inputs.reward[:, t - 1, None, None]
         if x.source == "pre.spike":
             return inputs.pre[:, t - 1, :, None]
-        back = section in EARLY
+        back = section in self.early
         values = getattr(inputs, SOURCES[x.source])
         if back and t == 1:
             return np.zeros_like(values[:, 0])[:, None, :]

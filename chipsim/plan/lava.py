@@ -37,7 +37,7 @@ def lava_layer(layer: Layer, chip: Any, v: Format) -> dict[str, Any]:
             raise LimitError(f"{name} = {getattr(layer, name)!r}; this chip's neurons do not", where=where)
     if layer.homeostasis is not None:
         raise LimitError("homeostasis; the threshold is latched at the first step", where=where)
-    fields: dict[str, Any] = {"arithmetic": "lava", "bias": _bias(layer.bias, v)}
+    fields: dict[str, Any] = {"arithmetic": "lava", "bias": stored_bias(layer.bias, v)}
     if layer.kind == "lif":
         fields["threshold"] = _nearest(layer.threshold, v.frac - WEIGHT_SHIFT) << WEIGHT_SHIFT
     if layer.reset_every is not None:
@@ -54,7 +54,8 @@ def _nearest(value: float, frac: int) -> int:
     return fold(Fraction(value), Format(True, 32, frac)).raw
 
 
-def _bias(value: float, v: Format) -> int:
+def stored_bias(value: float, v: Format) -> int:
+    """Raw value of a bias: a mantissa of 16 bits times a power of two."""
     raw = _nearest(value, v.frac)
     exponent = max(0, abs(raw).bit_length() - BIAS_MANTISSA)
     return _nearest(value, v.frac - exponent) << exponent

@@ -25,6 +25,7 @@ SECTIONS = (
     ("Warnings", "warnings"),
     ("Curves", "curves"),
     ("Histograms of weights", "histograms"),
+    ("Ranges of registers", "recording/ranges"),
 )
 
 
@@ -37,7 +38,28 @@ def markdown_report(data: Mapping[str, Any]) -> str:
             part = part.get(key) if isinstance(part, Mapping) else None
         if part:
             lines += ["", f"## {title}", "", *_table(part)]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *_recorded(data.get("recording"))]) + "\n"
+
+
+def _recorded(recording: Mapping[str, Any] | None) -> list[str]:
+    """Rasters and traces as sums; their spikes and values stand in the JSON and the CSV."""
+    if not recording:
+        return []
+    spikes = [
+        [sample["sample"], sample["label"], row["layer"], row["size"], row["spikes"], row["until"]]
+        for sample in recording["samples"]
+        for row in sample["layers"]
+    ]
+    traces = [
+        [row["of"], row["name"], " ".join(map(str, x["element"])), row["format"], row["lo"], row["hi"]]
+        + ([min(x["values"]), max(x["values"]), x["values"][-1]] if x["values"] else [None] * 3)
+        for row in recording["traces"]
+        for x in row["elements"]
+    ]
+    lines = ["", "## Rasters", "", f"Recorded {_cell(recording['said'])}.", ""]
+    lines += _rows(["sample", "label", "layer", "neurons", "spikes", "drawn to step"], spikes)
+    head = ["of", "register", "element", "format", "lo", "hi", "smallest", "largest", "last"]
+    return [*lines, "", "## Traces", "", *_rows(head, traces)]
 
 
 def csv_report(data: Mapping[str, Any]) -> str:

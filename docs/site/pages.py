@@ -46,10 +46,15 @@ PUBLIC = (  # what a script or a notebook of a user imports
     "chipsim.data.split",
     "chipsim.experiment",
     "chipsim.settings",
+    "chipsim.recording",
     "chipsim.run_folder",
     "chipsim.energy",
     "chipsim.ledger.summary",
     "chipsim.mapping.fit",
+    "chipsim.nir.discrete",
+    "chipsim.nir.imported",
+    "chipsim.nir.export",
+    "chipsim.nir.report",
     "chipsim.errors",
 )
 

@@ -25,15 +25,31 @@ def murmur3(words: tuple[int, ...], seed: int) -> int:
     return h ^ h >> 16
 
 
-def draw_key(seed: int, place: int, op: int, step: int) -> int:
-    """The key of one op in one step (context 0)."""
-    words = (seed >> 32, place, op, 0, step, step >> 32)
+def draw_key(seed: int, place: int, op: int, step: int, context: int = 0) -> int:
+    """The key of one op in one step and context."""
+    words = (seed >> 32, place, op, context, step, step >> 32)
     return murmur3(tuple(w & MASK for w in words), seed & MASK)
 
 
 def words_of(key: int, n: int) -> np.ndarray:
     """int64[n]: the 32-bit words of elements 0..n-1 with one index."""
     return np.array([murmur3((2 * e,), key) for e in range(n)], np.int64)
+
+
+def hashes(numbers: np.ndarray, key: np.ndarray | int) -> np.ndarray:
+    """int64: MurmurHash3 of one 32-bit word each, seeded with `key` (an array: as many, or broadcast)."""
+    k = (np.asarray(numbers, np.uint64) * np.uint64(0xCC9E2D51)) & np.uint64(MASK)
+    k = (_rotated(k, 15) * np.uint64(0x1B873593)) & np.uint64(MASK)
+    h = np.asarray(key).astype(np.uint64) ^ k
+    h = (_rotated(h, 13) * np.uint64(5) + np.uint64(0xE6546B64)) & np.uint64(MASK)
+    h = h ^ np.uint64(4)
+    h = ((h ^ h >> np.uint64(16)) * np.uint64(0x85EBCA6B)) & np.uint64(MASK)
+    h = ((h ^ h >> np.uint64(13)) * np.uint64(0xC2B2AE35)) & np.uint64(MASK)
+    return (h ^ h >> np.uint64(16)).astype(np.int64)
+
+
+def _rotated(x: np.ndarray, r: int) -> np.ndarray:
+    return (x << np.uint64(r) | x >> np.uint64(32 - r)) & np.uint64(MASK)
 
 
 def top_bits(words: np.ndarray, bits: int) -> np.ndarray:

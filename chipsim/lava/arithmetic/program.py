@@ -80,7 +80,7 @@ class NeuronProgram:
             value = self._table(x["table"], a)
         else:
             frac = max(x["a"]["frac"], x["b"]["frac"])
-            value = _pair(form, a << (frac - x["a"]["frac"]), b << (frac - x["b"]["frac"]))
+            value = pair(form, a << (frac - x["a"]["frac"]), b << (frac - x["b"]["frac"]))
         return -value if (x["mode"] == "-=") != x["negate"] else value
 
     def _table(self, table: dict, a: np.ndarray) -> np.ndarray:
@@ -99,7 +99,8 @@ class NeuronProgram:
         return self.values[operand["name"]]
 
 
-def _pair(form: str, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def pair(form: str, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Sum, difference, smaller, larger or comparison of two aligned numbers."""
     if form in COMPARE:
         return COMPARE[form](a, b).astype(np.int64)
     return {"add": np.add, "sub": np.subtract, "min": np.minimum, "max": np.maximum}[form](a, b)

@@ -64,6 +64,11 @@ class Population:
             self.program = NeuronProgram(config["program"], n, config["seed"])
             self.program.threshold, self.program.v_frac = config["thr"], config["v_frac"]
 
+    def reset(self) -> None:
+        """Current, membrane, spikes and their count at 0, as before the first step."""
+        for array in (self.u, self.v, self.compared, self.spikes, self.count):
+            array[:] = 0
+
     def fire(self, a_in: np.ndarray) -> np.ndarray:
         """Leak, integrate, compare, reset; then the program's on_membrane, on_step and on_post."""
         c = self.c
@@ -90,15 +95,16 @@ class Population:
             label = int(self.c["labels"][step - 1])
             lo, hi = circuit["error_lo"], circuit["error_hi"]
             self.errors = class_errors(
-                circuit["error"], self._potentials(circuit), circuit["shift"], label, lo, hi
+                circuit["error"], self.potentials(circuit), circuit["shift"], label, lo, hi
             )
             return self.errors
         return np.zeros(self.n, np.int64)
 
-    def _potentials(self, circuit: dict) -> np.ndarray:
-        if self.c["kind"] == "integrator":
+    def potentials(self, judged: dict | None) -> np.ndarray:
+        """What class errors are formed from: membranes; of spiking neurons their charge, or spikes."""
+        if judged is None or self.c["kind"] == "integrator":
             return self.v
-        return self.spikes if circuit["error"] == "spike" else self.count * self.c["thr"] + self.v
+        return self.spikes if judged["error"] == "spike" else self.count * self.c["thr"] + self.v
 
     def after_signal(self, step: int, e: np.ndarray) -> None:
         """The third factor from what came back, then on_third_factor; only where the step is due."""
