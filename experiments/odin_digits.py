@@ -33,9 +33,9 @@ from chipsim.data.images import Images
 from chipsim.data.split import epoch_order, split_three
 from chipsim.data.words import draw_keys, words_one
 from chipsim.experiment import Context
-from chipsim.ledger import summary
+from chipsim.ledger import Shape, summary
 from chipsim.network import Network
-from chipsim.outcome import begin, outcome
+from chipsim.outcome import begin, outcome, sample_costs
 from chipsim.plot import accuracy as accuracy_plot
 from chipsim.plot import save
 from chipsim.recording import record
@@ -98,6 +98,7 @@ def run(context: Context) -> dict:
     }
     levels = {name: row["validation"] for name, row in controls.items()}
     save(accuracy_plot(rows, controls=levels, chance=1 / CLASSES), context.out.figure("accuracy.png"))
+    shape = Shape(settings.epochs * len(parts.train), 0, settings.steps)  # evaluated samples are longer
     told = summary(
         sim.plan,
         load_chip(context.chip),
@@ -105,6 +106,7 @@ def run(context: Context) -> dict:
         accuracy=accuracy,
         controls=controls,
         experiment="odin_digits",
+        shape=shape,
     )
     context.out.recording(record(sim, events, drive["train"].labels))
     above = accuracy["test"] - controls["frozen weights"]["test"]
@@ -113,6 +115,8 @@ def run(context: Context) -> dict:
         "controls": controls,
         "above_frozen": above,
         **outcome(context, {"network": sim}),
+        **sample_costs(told, shape.learned, 0),
+        "summary": told,
         "report": text_report(told) + f"\ntest is {100 * above:.1f} points above frozen weights\n",
     }
 
