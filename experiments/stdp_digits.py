@@ -47,7 +47,7 @@ from chipsim.report.text import text_report
 from chipsim.settings import ExperimentSettings
 from chipsim.simulator import Simulator
 
-RULES = ("stdp_pair", "stdp_triplet")
+RULES = ("stdp_pair",)
 CHIPS = ("ideal",)
 
 PLASTIC = "pixels->winners"
