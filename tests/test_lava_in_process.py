@@ -115,8 +115,8 @@ def test_the_listing_of_the_docs_runs(tmp_path):
     assert script(listing, tmp_path).splitlines()[-1] == "True True"
 
 
-@needs_lava
-def test_names_and_input_that_do_not_fit():
+def names_and_input():
+    """For a process of its own: Lava must be imported before multiprocessing is used."""
     sim = untrained()
     network = processes_of(sim, steps=5)
     assert list(network)[:3] == ["in", "a", "a.readout"] and len(network) == len(list(network))
@@ -139,6 +139,24 @@ def test_names_and_input_that_do_not_fit():
         processes_of(Simulator(net, load_chip("ideal")), steps=3)
     with pytest.raises(LimitError, match="engine lines"):
         processes_of(untrained(engine="lines"), steps=3)
+
+
+@needs_lava
+def test_names_and_input_that_do_not_fit(tmp_path):
+    text = "from test_lava_in_process import names_and_input\nnames_and_input()\nprint('through')\n"
+    assert script(text, tmp_path, ROOT / "tests").splitlines()[-1] == "through"
+
+
+@needs_lava
+def test_lava_after_multiprocessing_is_told(tmp_path):
+    text = (
+        "import multiprocessing\nmultiprocessing.get_context('spawn')\nmultiprocessing.Queue()\n"
+        "from test_lava_in_process import untrained\nfrom chipsim.errors import SettingError\n"
+        "from chipsim.lava import processes_of\n"
+        "try:\n    processes_of(untrained(), steps=5)\n"
+        "except SettingError as error:\n    print(error.text())\n"
+    )
+    assert "before anything that uses multiprocessing" in script(text, tmp_path, ROOT / "tests")
 
 
 @pytest.mark.skipif(LAVA, reason="lava-nc is installed here")

@@ -138,6 +138,14 @@ def _need_lava() -> None:
             remedy="install chipsim[lava] on Python 3.10; or write the network with "
             "chipsim.lava.export.export_lava and run that folder there",
         )
+    try:
+        import lava.magma.core.process.process  # noqa: F401
+    except RuntimeError as error:  # it sets multiprocessing's start method when it is imported
+        raise SettingError(
+            f"Lava cannot be imported: {error}",
+            where="Lava processes",
+            remedy="import Lava before anything that uses multiprocessing",
+        ) from None
 
 
 def _by_source(sim: Simulator, events: Events | Mapping[str, Events] | None) -> dict[str, Events]:
