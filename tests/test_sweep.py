@@ -14,6 +14,7 @@ import pyarrow.parquet
 
 from chipsim.errors import SettingError
 from chipsim.plot.sweep import heat_map, lines
+from chipsim.sweep.cluster import client
 from chipsim.sweep.grid import Request, parse_grid, points
 from chipsim.sweep.table import interval, means
 
@@ -131,6 +132,11 @@ def test_a_sweep_of_which_no_cell_can_run_is_refused(chipsim, here_with_cells):
     assert done.status == 2 and "no setting named 'weight.bit' (did you mean 'weight.bits'?)" in done.err
     done = chipsim("sweep", "./busy.py", "--workers", "2", "--scheduler", "tcp://127.0.0.1:1")
     assert done.status == 2 and "leave one out" in done.err
+
+
+def test_a_local_cluster_has_the_workers_asked_for():
+    with client(1, None) as held:
+        assert len(held.scheduler_info()["workers"]) == 1
 
 
 def test_nobody_answers_at_the_address(chipsim, here_with_cells, monkeypatch):

@@ -42,7 +42,8 @@ def client(workers: int, scheduler: str | None) -> Iterator[Any]:
             yield held
         return
     options = {"processes": True, "dashboard_address": "127.0.0.1:0", "silence_logs": 50}
-    with distributed.LocalCluster(workers, threads_per_worker=1, host="127.0.0.1", **options) as cluster:
+    options |= {"n_workers": workers, "threads_per_worker": 1, "host": "127.0.0.1"}
+    with distributed.LocalCluster(**options) as cluster:
         with distributed.Client(cluster, set_as_default=False) as held:
             yield held
 
