@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
@@ -63,14 +63,22 @@ def make_settings(
     try:
         settings = model.model_validate(_by_alias(model, chosen))
     except ValidationError as error:
-        raise _refusal(error, ", ".join(sorted(seen)) or "defaults", where=where) from None
+        place = _given(error.errors()[0]["loc"][:1], seen) or where
+        raise _refusal(error, ", ".join(sorted(seen)) or "defaults", where=place) from None
     for field in chosen:
         if not _finite(getattr(settings, field)):
             key = model.model_fields[field].alias or field
-            given = any(name == key or name.startswith(f"{key}.") for name in seen)
-            place = f"--set {key}" if given else where
+            place = _given((key,), seen) or where
             raise SettingError(f"setting '{key}' is not finite", where=place, remedy="give a finite value")
     return settings
+
+
+def _given(keys: Sequence[object], seen: Iterable[str]) -> str | None:
+    """`--set KEY` where one of these keys, or something inside it, was given there."""
+    for key in map(str, keys):
+        if any(name == key or name.startswith(f"{key}.") for name in seen):
+            return f"--set {key}"
+    return None
 
 
 def _based(model: type[BaseModel], base: dict[str, Any], where: str | None) -> dict[str, Any]:
