@@ -93,17 +93,22 @@ def run(context):
         if s.learn and said[pair].word != "refused" and own(*pair).get("experiment"):
             cells |= {(*pair, k): _cell(context, *pair, k) for k in range(s.seeds)}
     done = run_cells(context, list(cells.values()), workers=s.workers, reuse=s.reuse) if cells else {}
-    found = {key: done[cell] for key, cell in cells.items()}
+    found = {key: _placeless(done[cell], loaded[key[1]]) for key, cell in cells.items()}
     maps = _maps(context, loaded, {p for p in pairs if (*p, 0) not in found})
     rows = [_row(said[p], [found[x] for x in found if x[:2] == p], maps.get(p)) for p in pairs]
-    for row in (x for x in rows if "not run" in x):
-        row["not run"] = row["not run"].replace(str(loaded[row["chip"]].path), row["chip"])
     table = matrix(rows, rules, chips)
     text = store(context.out.path, "one_rule_many_chips", rows, _values(said, found, maps))
     (context.out.path / "matrix.md").write_text(markdown(table), encoding="utf-8")
     fields = {(row["rule"], row["chip"]): (row["verdict"], short(row, energy=True)) for row in rows}
     save(draw(rules, chips, fields), context.out.figure("one_rule_many_chips.png"))
     return {"accuracy": {}, "table": rows, "matrix": table, "report": markdown(table) + "\n" + text}
+
+
+def _placeless(cell, chip):
+    """A cell whose error names the chip, not where its file lies."""
+    if "error" not in cell:
+        return cell
+    return cell | {"error": cell["error"].replace(str(Path(chip.path).parent) + "/", "")}
 
 
 def _chosen(names, kind):
