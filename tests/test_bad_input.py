@@ -282,6 +282,7 @@ def test_ctrl_c_in_a_callback_is_not_lost(chipsim, here):
 
 
 @pytest.mark.slow
+@pytest.mark.one_python
 def test_eval_and_from_on_another_chip_state_what_is_lost(chipsim):
     first = chipsim("run", "digits", *TINY, *ALONE, "--chip", "ideal", "--json", "--out", "one")
     assert first.status == 0

@@ -299,6 +299,7 @@ def simulator(net: Network, update: str, contexts: int) -> Simulator:
     return Simulator(net, load_chip("ideal"), RULES, seed=11, **options)
 
 
+@pytest.mark.one_python
 def test_logit_shifts_of_all_errors_are_calibrated():
     sim = simulator(errors_network(), "error:0.3", 3)
     events, _ = data(6)

@@ -54,6 +54,7 @@ def test_every_form_has_a_formula_and_a_rule():
             assert settings.get("formula", rule) in FORMULAS
 
 
+@pytest.mark.one_python
 def test_counts_agree_with_other_counters_and_stay_below_the_dense_formula(chipsim):
     rows = "rows=decolle_paper.paper,fell_exact.paper,dalton.copy"
     done = chipsim("run", "memory_and_macs", "--json", "--out", "one", *tiny(rows))

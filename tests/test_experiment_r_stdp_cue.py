@@ -40,6 +40,7 @@ def test_blocks_are_means_of_neighbouring_trials(loaded):
     assert by_block([True, False, True, True], 2) == [0.5, 1.0]
 
 
+@pytest.mark.one_python
 def test_the_cue_comes_to_drive_the_rewarded_answer(chipsim):
     done = chipsim(
         "run", "r_stdp_cue", "--json", "--set", "replicas=2", "--set", "trials=100", "--set", "blocks=4"

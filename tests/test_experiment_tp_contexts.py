@@ -38,6 +38,7 @@ def quiet(settings) -> SimpleNamespace:
     )
 
 
+@pytest.mark.one_python
 def test_both_forms_beat_hidden_layers_that_are_held(chipsim):
     done = chipsim(
         "run", "tp_contexts", "--json", "--out", "one", *small(batch="4", classes="1", twin="false")

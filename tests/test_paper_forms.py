@@ -69,6 +69,7 @@ def test_a_form_of_less_than_half_right_has_no_figure():
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
+@pytest.mark.one_python
 def test_a_cell_of_the_table_again(tmp_path):
     data = os.environ.get("CHIPSIM_DATA")
     if not data:
