@@ -17,8 +17,8 @@ ORDER = """
     reference_replay reference_core reference_reckon_learn reference_reckon reference_reckon_run
     reference compile open_loop energy ledger report probes strict simulator float_twin baseline
     calibrate plot wiring feed taps recording checkpoint train settings presets progress run_folder tables
-    experiment planned stored_run outcome cell cells stored sweep search capsule figures hidden stacks folds
-    studies supervised conformance lava nir cli __main__
+    experiment planned stored_run stored_network outcome cell cells stored sweep search capsule figures
+    hidden stacks folds studies supervised conformance lava nir cli __main__
 """.split()
 FORBIDDEN_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve"}
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__"}

@@ -19,9 +19,10 @@ from chipsim.version import __version__
 HERE = Path(__file__).parent
 FORMAT = 1
 COPIED = ("network.py", *(f"{p}/{n}.py" for p, n in (("arithmetic", "__init__"), ("arithmetic", "numbers"),
-          ("arithmetic", "program"), ("arithmetic", "errors"), ("arithmetic", "lines"),
-          ("arithmetic", "synapses"), ("arithmetic", "factors"), ("processes", "__init__"),
-          ("processes", "neuron"), ("processes", "feedback"), ("processes", "samples"))))  # fmt: skip
+          ("arithmetic", "forms"), ("arithmetic", "program"), ("arithmetic", "errors"),
+          ("arithmetic", "lines"), ("arithmetic", "synapses"), ("arithmetic", "factors"),
+          ("processes", "__init__"), ("processes", "neuron"), ("processes", "feedback"),
+          ("processes", "samples"))))  # fmt: skip
 
 
 def fresh_copy(sim: Simulator, even: bool = True) -> Simulator:

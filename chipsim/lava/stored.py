@@ -10,17 +10,15 @@ from typing import Any
 import numpy as np
 
 from chipsim.data.events import Events
-from chipsim.errors import SettingError
-from chipsim.experiment import Context, load_experiment
+from chipsim.experiment import load_experiment
 from chipsim.feed import feed, in_order
 from chipsim.lava.export import export_lava
 from chipsim.lava.export_samples import export_samples
-from chipsim.library import find
 from chipsim.plan import Update
 from chipsim.progress import Progress
 from chipsim.run_folder import load_run
-from chipsim.settings import restore_settings
 from chipsim.simulator import Simulator
+from chipsim.stored_network import hand_network
 from chipsim.stored_run import stored
 
 CHIP = "loihi2_lava"
@@ -54,7 +52,6 @@ def export_run(
     said = stored(start)
     names = said.names()
     loaded = load_experiment(names["experiment"])
-    made: list[dict[str, Any]] = []
 
     def write(sim: Simulator, parts: Any) -> dict[str, Any]:
         few = parts.train.events(np.arange(min(samples, len(parts.train))))
@@ -62,48 +59,10 @@ def export_run(
         if sim.plan.engine == "lines":
             given = feed(sim, few, np.asarray(parts.train.labels[: few.samples]))
             labels = given.labels[given.order]
-            made.append(export_samples(sim, in_order(given), folder, labels, title=title))
-            return {}
+            return export_samples(sim, in_order(given), folder, labels, title=title)
         dense = few.to_dense().reshape(1, -1, few.n_axons)
         labels = np.repeat(np.asarray(parts.train.labels[: few.samples]), few.n_steps)
         events = Events.from_dense(dense, graded=few.graded)
-        made.append(export_lava(continuous(sim, few.n_steps), events, folder, labels, title=title))
-        return {}
+        return export_lava(continuous(sim, few.n_steps), events, folder, labels, title=title)
 
-    if loaded.evaluate is not None:
-        loaded.evaluate(_context(start, said, loaded, data, progress, write, engine or said.engine))
-    if not made:
-        raise SettingError(
-            f"experiment '{loaded.name}' has no stored network that can be exported",
-            where=str(start.path),
-            remedy="use chipsim.lava.export.export_lava in a script of your own",
-        )
-    return made[0]
-
-
-def _context(
-    start: Any,
-    said: Any,
-    loaded: Any,
-    data: Path | None,
-    progress: Progress,
-    write: Any,
-    engine: str | None,
-) -> Context:
-    rule = said.names()["rule"]
-    return Context(
-        settings=restore_settings(loaded.settings, said.settings),
-        chip=CHIP,
-        chip_path=find("chip", CHIP),
-        rule=rule,
-        rule_path=find("rule", rule) if rule else None,
-        seed=said.seed,
-        data=data,
-        out=None,
-        progress=progress,
-        start=start,
-        engine=engine,
-        fit=said.fit,
-        noise=said.noise,
-        instead=write,
-    )
+    return hand_network(start, said, loaded, write, data=data, progress=progress, chip=CHIP, engine=engine)

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from chipsim.lava.arithmetic.forms import exact_value
 from chipsim.lava.arithmetic.numbers import draw_key, hashes, limit, shift_round, top_bits
-from chipsim.lava.arithmetic.program import pair
 
 Inputs = dict  # source -> array: [contexts, n_pre], [contexts, n_post], of reward [contexts]
 
@@ -127,25 +127,7 @@ class Lines:
         """E of every contribution, with x["frac"] fraction bits and the sign of += or -=."""
         a = self._read(x["a"], owner, inputs)
         b = self._read(x["b"], owner, inputs) if x["b"] else None
-        form = x["form"]
-        if form == "scale":
-            value = a if b is None else a * b
-        elif form in ("abs", "sign"):
-            value = np.abs(a) if form == "abs" else np.sign(a)
-        elif form == "table":
-            value = self._table(x["table"], a)
-        else:
-            frac = max(x["a"]["frac"], x["b"]["frac"])
-            value = pair(form, a << (frac - x["a"]["frac"]), b << (frac - x["b"]["frac"]))
-        return -value if (x["mode"] == "-=") != x["negate"] else value
-
-    def _table(self, table: dict, a: np.ndarray) -> np.ndarray:
-        points = np.array(table["breakpoints"], np.int64)
-        if table["minus_threshold"]:  # neurons are the last axis
-            frac = max(table["argument_frac"], self.v_frac)
-            up, up_threshold = frac - table["argument_frac"], frac - self.v_frac
-            points, a = points << up, (a << up) - (self.thresholds << up_threshold)
-        return np.array(table["values"], np.int64)[np.searchsorted(points, a, side="right")]
+        return exact_value(x, a, b, self.thresholds, self.v_frac)
 
     # ------------------------------------------------------------ operands and words
 

@@ -8,15 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from chipsim.lava.arithmetic.forms import exact_value
 from chipsim.lava.arithmetic.numbers import draw_key, limit, shift_round, top_bits, words_of
-
-COMPARE = {
-    "ge": np.greater_equal,
-    "gt": np.greater,
-    "le": np.less_equal,
-    "lt": np.less,
-    "eq": np.equal,
-}
 
 
 class NeuronProgram:
@@ -71,25 +64,7 @@ class NeuronProgram:
         """E of the line, with x["frac"] fraction bits and the sign of += or -=."""
         a = self._read(x["a"], inputs)
         b = self._read(x["b"], inputs) if x["b"] else None
-        form = x["form"]
-        if form == "scale":
-            value = a if b is None else a * b
-        elif form in ("abs", "sign"):
-            value = np.abs(a) if form == "abs" else np.sign(a)
-        elif form == "table":
-            value = self._table(x["table"], a)
-        else:
-            frac = max(x["a"]["frac"], x["b"]["frac"])
-            value = pair(form, a << (frac - x["a"]["frac"]), b << (frac - x["b"]["frac"]))
-        return -value if (x["mode"] == "-=") != x["negate"] else value
-
-    def _table(self, table: dict, a: np.ndarray) -> np.ndarray:
-        points = np.array(table["breakpoints"], np.int64)
-        if table["minus_threshold"]:
-            frac = max(table["argument_frac"], self.v_frac)
-            up, up_threshold = frac - table["argument_frac"], frac - self.v_frac
-            points, a = points << up, (a << up) - (self.threshold << up_threshold)
-        return np.array(table["values"], np.int64)[np.searchsorted(points, a, side="right")]
+        return exact_value(x, a, b, self.threshold, self.v_frac)
 
     def _read(self, operand: dict, inputs: dict[str, np.ndarray]) -> np.ndarray:
         if operand["kind"] == "value":
@@ -97,10 +72,3 @@ class NeuronProgram:
         if operand["kind"] == "input":
             return np.broadcast_to(inputs[operand["source"]], (self.n,)).astype(np.int64)
         return self.values[operand["name"]]
-
-
-def pair(form: str, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Sum, difference, smaller, larger or comparison of two aligned numbers."""
-    if form in COMPARE:
-        return COMPARE[form](a, b).astype(np.int64)
-    return {"add": np.add, "sub": np.subtract, "min": np.minimum, "max": np.maximum}[form](a, b)
