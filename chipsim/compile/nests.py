@@ -80,6 +80,7 @@ class Nest(Draws):
         self.draws = self.draws and not site.twin
         self.needs_word = self.draws or line.form == "random"
         self.can = (True, True)  # what `possible` says of an assignment
+        self.reach = 0  # bound of |E|
         self.lane = "f64" if site.twin else self._lane()
         self.block_nz = ""  # text: how many E of a block are not 0, where that is known beforehand
         self.packed = False  # a dense row that counts both limits and changes in one 32-bit sum
@@ -96,6 +97,7 @@ class Nest(Draws):
     def _lane(self) -> str:
         e = exact_value(self.line, self.program, lambda o: "x", "t", "i64", self.v_fmt)
         self.can = possible(self.line, self.drop, e.lo, e.hi)
+        self.reach = max(abs(e.lo), abs(e.hi))
         return lane_for(self.line, self.drop, e.lo, e.hi, e.peak)
 
     def exact(self, lane: str | None = None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chipsim.compile import dense_row
 from chipsim.compile.picks import pickable, sparse_row
 
 ROW_OWNERS = ("pre", "layer", "none")
@@ -65,14 +66,15 @@ def _rows(nest) -> None:
     if by_column:
         _column_mask(nest, reach, nest.condition() if when_owner == "post" else None)
     split = _split(nest) if line.mode != "=" and line.form == "scale" else None
+    per_row = not (when_owner == "syn" or (sparse and by_column))
+    narrow = dense_row.sums(nest, split, per_row)
     if split and split[0]:
-        _post_vector(nest, split[0], by_column)
+        _post_vector(nest, split[0], by_column, narrow and not dense_row.always_fits(nest))
     _open_rows(nest)
     top = nest.level
     length = "ptr[j + 1] - ptr[j]" if sparse else "n_post"
     if sparse:
         nest.site.array("ptr"), nest.site.array("tgt")
-    per_row = not (when_owner == "syn" or (sparse and by_column))
     if when_owner in ROW_OWNERS:
         cond = nest.condition()
         nest.put(f"if not {cond}:")
@@ -101,6 +103,10 @@ def _rows(nest) -> None:
         nest.packed = counting and small and not sparse and nest.lane == "i32"
     if sparse and when_owner != "syn" and pickable(nest, split):
         sparse_row(nest, split, by_column)
+    elif dense_row.decays(nest, by_column):
+        _along_row(nest, lambda: dense_row.scale_row(nest))
+    elif narrow:
+        _along_row(nest, lambda: _narrow_row(nest, split, by_column))
     else:
         _along_row(nest, lambda: _row_loop(nest, split, by_column, when_owner))
     nest.level = top
@@ -139,8 +145,8 @@ def _product(nest, factors: list, lane: str) -> str:
     return text
 
 
-def _post_vector(nest, factors: list, by_column: bool) -> None:
-    """vec[i]: the product of the post-owned factors, 0 where the column is not chosen."""
+def _post_vector(nest, factors: list, by_column: bool, peak: bool) -> None:
+    """vec[i]: the product of the post-owned factors, 0 where the column is not chosen; peak: the largest."""
     lane = nest.lane
     vec = nest.site.array("vec_" + lane)
     text = _product(nest, factors, lane)
@@ -149,7 +155,8 @@ def _post_vector(nest, factors: list, by_column: bool) -> None:
     if by_column:
         text = f"{lane}({text} * {lane}(cols[i]))"
     nest.count("loud = i32(0)")
-    nest.put("for i in range(n_post):", f"    E = {text}", f"    {vec}[i] = E")
+    nest.put(*["peak = i32(0)"] * peak, "for i in range(n_post):", f"    E = {text}", f"    {vec}[i] = E")
+    nest.put(*["    peak = i32(max(peak, i32(abs(E))))"] * peak)
     nest.count("    loud = i32(loud + i32(E != 0))")
 
 
@@ -197,6 +204,13 @@ def _row_loop(nest, split, by_column: bool, when_owner: str | None) -> None:
     nest.write(nest.view("syn", nest.target, nest.per_context), mask, exact)
     nest.level -= 1
     nest.end_block()
+
+
+def _narrow_row(nest, split: tuple[list, list], by_column: bool) -> None:
+    """A row in lanes of the stored type; the loop where a step may not fit."""
+    vec = f"vec_{nest.lane}" if split[0] else "cols" if by_column else "None"
+    otherwise = lambda: _row_loop(nest, split, by_column, None)  # noqa: E731
+    dense_row.add_row(nest, vec, "z" if split[1] else "1", otherwise)
 
 
 def _row_mask(nest, split, by_column: bool, when_owner: str | None) -> str | None:
