@@ -172,9 +172,9 @@ def _scaler(counting: bool, signed: bool, worded: bool):
             _store(builder, row, k, new)
             if not counting:
                 return []
-            zero = _constant(0, kind)
-            was, gone = (builder.icmp_unsigned(x, y, zero) for x, y in (("!=", old), ("==", new)))
-            return [_number(builder, builder.and_(was, gone)), _differ(builder, old, new)]
+            moved = builder.icmp_unsigned("!=", old, new)
+            gone = builder.and_(moved, builder.icmp_unsigned("==", new, _constant(0, kind)))
+            return [_number(builder, gone), _number(builder, moved)]
 
         found = _along(builder, builder.extract_value(row.shape, 0), 2 if counting else 0, block)
         if not counting:
