@@ -122,5 +122,3 @@ def scale_row(nest) -> None:
     _call(nest, "scale_row", "lost_n, moved_n", arguments)
     nest.count("losts += lost_n")
     nest.count("moveds += moved_n")
-
-

@@ -8,16 +8,27 @@ numba compares in lanes of 64 bits, so the loops are written in the compiler's i
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import llvmlite.ir as ir
 import numba
 import numpy as np
+from llvmlite.binding import get_host_cpu_features
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 JIT = not numba.config.DISABLE_JIT
 WORD = ir.IntType(64)
-BLOCKS = (64, 16, 1)
+MASKED = bool(get_host_cpu_features().get("avx512bw"))  # elsewhere masked loads are made one by one
+
+
+@dataclass(frozen=True)
+class Lanes:
+    """A block: how many elements, and which of them are meant (None: all)."""
+
+    count: int
+    mask: ir.Value | None = None
 
 
 def _vector(bits: int, lanes: int) -> ir.VectorType:
@@ -44,14 +55,31 @@ def _place(builder, array, k, lanes: int):
     return builder.bitcast(pointer, _vector(bits, lanes).as_pointer()), bits // 8
 
 
-def _load(builder, array, k, lanes: int):
-    pointer, size = _place(builder, array, k, lanes)
-    return builder.load(pointer, align=size)
+def _masked(builder, name: str, kind, result, *values):
+    """A load or store that leaves out the lanes whose bit is 0."""
+    signature = ir.FunctionType(result, [x.type for x in values])
+    suffix = f"v{kind.count}i{kind.element.width}.p0"
+    return builder.call(
+        cgutils.get_or_insert_function(builder.module, signature, f"llvm.masked.{name}.{suffix}"), values
+    )
 
 
-def _store(builder, array, k, value) -> None:
-    pointer, size = _place(builder, array, k, value.type.count)
-    builder.store(value, pointer, align=size)
+def _load(builder, array, k, lanes):
+    pointer, size = _place(builder, array, k, lanes.count)
+    if lanes.mask is None:
+        return builder.load(pointer, align=size)
+    kind = pointer.type.pointee
+    align = ir.Constant(ir.IntType(32), size)
+    return _masked(builder, "load", kind, kind, pointer, align, lanes.mask, ir.Constant(kind, None))
+
+
+def _store(builder, array, k, value, lanes) -> None:
+    pointer, size = _place(builder, array, k, lanes.count)
+    if lanes.mask is None:
+        builder.store(value, pointer, align=size)
+        return
+    align = ir.Constant(ir.IntType(32), size)
+    _masked(builder, "store", value.type, ir.VoidType(), value, pointer, align, lanes.mask)
 
 
 def _call(builder, name: str, *values):
@@ -59,28 +87,36 @@ def _call(builder, name: str, *values):
     kind = values[0].type
     signature = ir.FunctionType(kind, [kind] * len(values))
     suffix = f"v{kind.count}i{kind.element.width}"
-    return builder.call(cgutils.get_or_insert_function(builder.module, signature, f"llvm.{name}.{suffix}"), values)
+    return builder.call(
+        cgutils.get_or_insert_function(builder.module, signature, f"llvm.{name}.{suffix}"), values
+    )
 
 
-def _number(builder, mask):
+def _number(builder, found, lanes: Lanes):
     """How many lanes of a comparison hold, as int64."""
-    lanes = mask.type.count
-    bits = builder.bitcast(mask, ir.IntType(lanes))
-    bits = bits if lanes == 1 else builder.ctpop(bits)
-    return bits if lanes == 64 else builder.zext(bits, WORD)
+    n = lanes.count
+    found = found if lanes.mask is None else builder.and_(found, lanes.mask)
+    bits = builder.bitcast(found, ir.IntType(n))
+    bits = bits if n == 1 else builder.ctpop(bits)
+    return bits if n == 64 else builder.zext(bits, WORD)
 
 
-def _differ(builder, a, b):
-    return _number(builder, builder.icmp_unsigned("!=", a, b))
+def _mask(builder, k, n, count: int):
+    """Which of `count` elements from k on lie below n."""
+    kind = _vector(32, count)
+    left = builder.trunc(builder.sub(n, k), kind.element)
+    return builder.icmp_unsigned("<", ir.Constant(kind, list(range(count))), _splat(builder, left, 32, count))
 
 
 def _along(builder, n, counters: int, block):
     """Call block(k, lanes) for all of 0..n-1; the sums of the numbers it returns."""
     sums = [cgutils.alloca_once_value(builder, ir.Constant(WORD, 0)) for _ in range(counters)]
     begin = ir.Constant(n.type, 0)
-    for lanes in BLOCKS:
-        end = builder.and_(n, ir.Constant(n.type, -lanes))
-        with cgutils.for_range_slice(builder, begin, end, ir.Constant(n.type, lanes), inc=True) as (k, _):
+    for count in (64, 16) if MASKED else (64, 16, 1):
+        last = MASKED and count == 16
+        end = n if last else builder.and_(n, ir.Constant(n.type, -count))
+        with cgutils.for_range_slice(builder, begin, end, ir.Constant(n.type, count), inc=True) as (k, _):
+            lanes = Lanes(count, _mask(builder, k, n, count) if last else None)
             for place, found in zip(sums, block(k, lanes), strict=True):
                 builder.store(builder.add(builder.load(place), found), place)
         begin = end
@@ -95,37 +131,36 @@ def _arrays(target, builder, signature, values) -> list:
     ]
 
 
-def _dropped(builder, exact, words, word, bits, k):
+def _dropped(builder, exact, words, word, bits, k, lanes: Lanes):
     """(E + r) >> bits in 32-bit lanes; r is word, or words[k:] ^ word."""
-    lanes = exact.type.count
-    r = _splat(builder, word, 32, lanes)
+    r = _splat(builder, word, 32, lanes.count)
     if words is not None:
         r = builder.xor(_load(builder, words, k, lanes), r)
-    return builder.ashr(builder.add(exact, r), _splat(builder, bits, 32, lanes))
+    return builder.ashr(builder.add(exact, r), _splat(builder, bits, 32, lanes.count))
 
 
-def _stored_sum(builder, row, k, step, limits, signed: bool):
+def _stored_sum(builder, row, k, step, limits, signed: bool, lanes: Lanes):
     """The write in lanes of the stored type: old, sum (which wraps, but not onto a limit) and new value."""
     kind = step.type
     sign = 0 if signed else 1 << (kind.element.width - 1)  # an unsigned value without its offset is signed
     flip = _constant(sign, kind)
-    old = builder.xor(_load(builder, row, k, kind.count), flip)
+    old = builder.xor(_load(builder, row, k, lanes), flip)
     low, high = (builder.xor(_splat(builder, x, kind.element.width, kind.count), flip) for x in limits)
     new = _call(builder, "smax", _call(builder, "sadd.sat", old, step), low)
     new = _call(builder, "smin", new, high)
-    _store(builder, row, k, builder.xor(new, flip))
+    _store(builder, row, k, builder.xor(new, flip), lanes)
     return old, builder.add(old, step), new
 
 
-def _wider_sum(builder, row, k, step, limits, signed: bool):
+def _wider_sum(builder, row, k, step, limits, signed: bool, lanes: Lanes):
     """The write of 8-bit values in 16-bit lanes: old, sum and new value."""
     kind = step.type
-    stored = _load(builder, row, k, kind.count)
+    stored = _load(builder, row, k, lanes)
     old = builder.sext(stored, kind) if signed else builder.zext(stored, kind)
     low, high = (_splat(builder, x, kind.element.width, kind.count) for x in limits)
     total = builder.add(old, step)
     new = _call(builder, "smin", _call(builder, "smax", total, low), high)
-    _store(builder, row, k, builder.trunc(new, stored.type))
+    _store(builder, row, k, builder.trunc(new, stored.type), lanes)
     return old, total, new
 
 
@@ -137,16 +172,17 @@ def _adder(counting: bool, signed: bool, have: tuple[bool, bool], width: int):
         write = _stored_sum if row.data.type.pointee.width == width else _wider_sum
 
         def block(k, lanes):
-            kind = _vector(width, lanes)
-            exact = _splat(builder, z, 32, lanes)
+            kind = _vector(width, lanes.count)
+            exact = _splat(builder, z, 32, lanes.count)
             if have[0]:
                 exact = builder.mul(_load(builder, vec, k, lanes), exact)
-            step = builder.trunc(_dropped(builder, exact, words if have[1] else None, word, bits, k), kind)
-            old, total, new = write(builder, row, k, step, (low, high), signed)
+            step = _dropped(builder, exact, words if have[1] else None, word, bits, k, lanes)
+            step = builder.trunc(step, kind)
+            old, total, new = write(builder, row, k, step, (low, high), signed, lanes)
             if not counting:
                 return []
             pairs = ((step, _constant(0, kind)), (total, new), (old, new))
-            return [_differ(builder, *x) for x in pairs]
+            return [_number(builder, builder.icmp_unsigned("!=", *x), lanes) for x in pairs]
 
         found = _along(builder, builder.extract_value(row.shape, 0), 3 if counting else 0, block)
         if not counting:
@@ -164,17 +200,18 @@ def _scaler(counting: bool, signed: bool, worded: bool):
         width = row.data.type.pointee.width
 
         def block(k, lanes):
-            kind, wide = _vector(width, lanes), _vector(32, lanes)
+            kind, wide = _vector(width, lanes.count), _vector(32, lanes.count)
             old = _load(builder, row, k, lanes)
             exact = builder.sext(old, wide) if signed else builder.zext(old, wide)
-            exact = builder.mul(exact, _splat(builder, k_raw, 32, lanes))
-            new = builder.trunc(_dropped(builder, exact, words if worded else None, word, bits, k), kind)
-            _store(builder, row, k, new)
+            exact = builder.mul(exact, _splat(builder, k_raw, 32, lanes.count))
+            new = _dropped(builder, exact, words if worded else None, word, bits, k, lanes)
+            new = builder.trunc(new, kind)
+            _store(builder, row, k, new, lanes)
             if not counting:
                 return []
             moved = builder.icmp_unsigned("!=", old, new)
             gone = builder.and_(moved, builder.icmp_unsigned("==", new, _constant(0, kind)))
-            return [_number(builder, gone), _number(builder, moved)]
+            return [_number(builder, gone, lanes), _number(builder, moved, lanes)]
 
         found = _along(builder, builder.extract_value(row.shape, 0), 2 if counting else 0, block)
         if not counting:
