@@ -254,7 +254,7 @@ else:
     def _draws(words, word):
         return int(word) if words is None else (words ^ np.uint32(word)).astype(np.int64)
 
-    def add_row(row, vec, z, words, word, bits, lo, hi):
+    def add_row(row, vec, z, words, word, bits, lo, hi, room=0):
         """row = the limited sum of row and step = (vec * z + r) >> bits; r: words ^ word, or word.
 
         row   int8, uint8, int16 or uint16 [n]; every step fits its type as a signed number
@@ -264,12 +264,16 @@ else:
         """
         exact = np.asarray(vec, np.int64) * int(z) if vec is not None else np.full(len(row), int(z))
         step = (exact + _draws(words, word)) >> int(bits)
-        room = 8 * row.itemsize - 1
-        assert np.all((-(1 << room) < step) & (step < 1 << room))
+        room = room or 1 << (8 * row.itemsize - 1)
+        assert np.all((-room <= step) & (step < room))
         old = row.astype(np.int64)
         new = np.clip(old + step, lo, hi)
         row[:] = new
         return int((step != 0).sum()), int((new != old + step).sum()), int((new != old).sum())
+
+    def add_row_16(*arguments):
+        """`add_row` of 8-bit values and steps of 16 bits, which add up in 16 bits."""
+        return add_row(*arguments, room=(1 << 15) - 255)
 
     def scale_row(row, k, words, word, bits):
         """row = (row * k + r) >> bits, which must fit; r as in `add_row`.
@@ -282,4 +286,4 @@ else:
         assert np.array_equal(row, new)
         return int(((old != 0) & (new == 0)).sum()), int((new != old).sum())
 
-    add_row_only, scale_row_only = add_row, scale_row
+    add_row_only, add_row_16_only, scale_row_only = add_row, add_row_16, scale_row
