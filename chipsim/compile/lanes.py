@@ -75,24 +75,29 @@ else:
         return u32(x) >> n
 
 
+# Kernels allocate nothing and only borrow their arrays, so numba need not count references to them:
+# four atomic operations per array and call cost more than most lines of a rule.
+OPTIONS = {"nogil": True, "error_model": "numpy", "_nrt": False}
+
+
 def jit(function):
     """numba.njit with the options every kernel of chipsim uses."""
-    return numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+    return numba.njit(cache=True, **OPTIONS)(function)
 
 
 def jit_entry(function):
     """Like `jit`, for the one function of a generated file that Python calls."""
-    return numba.njit(cache=True, nogil=True, error_model="numpy", no_cfunc_wrapper=True)(function)
+    return numba.njit(cache=True, no_cfunc_wrapper=True, **OPTIONS)(function)
 
 
 def jit_inner(function):
     """Like `jit`, for functions that only kernels call: no Python wrapper, half the compile time."""
     options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True} if JIT else {}
-    return numba.njit(cache=True, nogil=True, error_model="numpy", **options)(function)
+    return numba.njit(cache=True, **OPTIONS, **options)(function)
 
 
 def jit_part(function):
     """Like `jit_inner`, and never cached by itself: for kernels in several files, whose callers numba would
     keep when another file changes. `reckon_entry.entry` caches the whole by the content of all files."""
     options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True} if JIT else {}
-    return numba.njit(nogil=True, error_model="numpy", **options)(function)
+    return numba.njit(**OPTIONS, **options)(function)

@@ -1,14 +1,17 @@
-"""The rows of on_products where only products gated by y0 are left: fired columns, gathered.
+"""The rows of on_products where few columns are left: fired ones, or those that are not 0; gathered.
 
-A row has few fired columns, too few for a vector loop. So those of many rows are gathered into one
+A row has few such columns, too few for a vector loop. So those of many rows are gathered into one
 buffer, worked on in one long loop, and scattered.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from chipsim.microcode.program import Factor, ProductTerm
 
-BLOCK = 4096  # synapses of fired neurons that are gathered, worked on in one loop, and scattered
+BLOCK = 4096  # synapses that are gathered, worked on in one loop, and scattered
+FEW = 16  # columns are gathered where one in so many is not 0
 
 
 def factors_of(term: ProductTerm) -> list[Factor]:
@@ -19,17 +22,51 @@ def factors_of(term: ProductTerm) -> list[Factor]:
 
 
 class Fired:
-    """The part of the section's generator that gathers and scatters fired columns."""
+    """The part of the section's generator that gathers and scatters columns of a list."""
 
-    def _fired(self, slices: list[str]) -> None:
-        """A row where only products with y0 are left: its fired columns, gathered for one long loop."""
-        if not self.gathers:
-            self.put(*slices)
-            self._loop("for k in range(nf[0]):", "i = u32(fidx[0, k])")  # unsigned: no wrap-around check
-            return
-        self.put("pick_rows[stored] = j", "stored += 1", "for k in range(nf[0]):")
+    def _blocks(self, column: str, many: str, row: Callable[[], None], skipped: set[int]) -> None:
+        """Blocks of rows whose columns in a list are gathered.
+
+        column   text of the list's k-th column; many: how many it has
+        row      puts the statements of row j
+        skipped  products that are left out of what is gathered
+        """
+        self.column, self.many = column, many
+        self.put(f"block = max(i64(1), i64({BLOCK}) // max(i64({many}), i64(1)))")
+        self.put("for row0 in range(0, n_pre, block):")
         self.level += 1
-        self.put("i = u32(fidx[0, k])", *[f"picked_{a}[filled] = {a}[j, i]" for a in self._stored()])
+        self.put("filled = 0", "stored = 0")
+        self.put("for j in range(row0, min(row0 + block, n_pre)):")
+        self.level += 1
+        row()
+        self.level -= 1
+        self.skipped = skipped
+        self._flush()
+        self.skipped = set()
+        self.level -= 1
+
+    def _few(self) -> None:
+        """All rows where few columns are not 0: products are sparse where a third factor is."""
+        some = " + ".join(f"live_{k}" for k, _ in self.terms)
+        self.put(f"if {FEW} * ({some}) <= {len(self.terms)} * n_post:")
+        self.level += 1
+        cols = self.array("pick_cols")
+        live = " | ".join(f"i32(column_{k}[i] != 0)" for k, _ in self.terms)
+        self.put("count = i64(0)", "for i in range(n_post):", f"    {cols}[count] = i")
+        self.put(f"    count += i64({live})")
+
+        def row() -> None:
+            self._row_scalars()
+            self._gather()
+
+        self._blocks(f"{cols}[k]", "count", row, set())
+        self.level -= 1
+
+    def _gather(self) -> None:
+        """The columns of the list in row j."""
+        self.put("pick_rows[stored] = j", "stored += 1", f"for k in range({self.many}):")
+        self.level += 1
+        self.put(f"i = u32({self.column})", *[f"picked_{a}[filled] = {a}[j, i]" for a in self._stored()])
         for k, _ in self._live():
             self.put(f"picked_{k}[filled] = {self.cast(f'column_{k}[i] * z_{k}')}")
         if self._drawn:
@@ -60,16 +97,15 @@ class Fired:
         if self._drawn:
             words = self.array("pick_words")
             self.put(*[f"picked_words_{v} = {words}[{v}]" for v in range(len(self.program.variables))])
-        self.put(f"block = max(i64(1), i64({BLOCK}) // max(i64(nf[0]), i64(1)))")
 
     def _flush(self) -> None:
         """One loop over the gathered synapses of a block of rows, and their way back."""
-        self.skipped, self.at = set(self._wide()), "m"
+        self.at = "m"
         self._loop("for m in range(filled):")
-        self.at, self.skipped = "i", set()
+        self.at = "i"
         written = ["w" if self.program.register(v).is_weight else "r_" + v for v in self.program.variables]
-        self.put("for r in range(stored):", "    j = u32(pick_rows[r])", "    m = r * i64(nf[0])")
-        self.put("    for k in range(nf[0]):", "        i = u32(fidx[0, k])")
+        self.put("for r in range(stored):", "    j = u32(pick_rows[r])", f"    m = r * i64({self.many})")
+        self.put(f"    for k in range({self.many}):", f"        i = u32({self.column})")
         self.put(*[f"        {a}[j, i] = picked_{a}[m + k]" for a in written])
 
     def _stored(self) -> list[str]:
@@ -78,8 +114,8 @@ class Fired:
 
     @property
     def gathers(self) -> bool:
-        """Whether rows with y0 products only are worked on as gathered columns."""
-        return len(self._wide()) < len(self.terms) and not self.c.sparse and self.c.noise != "lfsr"
+        """Whether columns are gathered at all."""
+        return not self.c.sparse and self.c.noise != "lfsr"
 
     @property
     def _drawn(self) -> bool:

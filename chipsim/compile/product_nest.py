@@ -13,9 +13,10 @@ from dataclasses import replace
 import numpy as np
 
 from chipsim.compile.epoch_driver import is_general
+from chipsim.compile.product_counts import Counts
 from chipsim.compile.product_epochs import General
 from chipsim.compile.product_fired import BLOCK, Fired, factors_of
-from chipsim.compile.product_write import COUNTED, Written
+from chipsim.compile.product_write import Written
 from chipsim.compile.sections import COMMON, Function
 from chipsim.microcode.products import head_shift
 from chipsim.microcode.program import BoundProgram, Factor, ProductTerm
@@ -23,7 +24,7 @@ from chipsim.plan import ConnectionPlan, Plan
 
 SCRATCH = (
     *("prod_i32", "prod_i64", "prod_f64", "prod_words", "prod_odd", "prod_serial"),
-    *("pick_i32", "pick_i64", "pick_f64", "pick_words", "pick_rows"),
+    *("pick_i32", "pick_i64", "pick_f64", "pick_words", "pick_rows", "pick_cols"),
 )
 
 
@@ -39,6 +40,7 @@ def product_scratch(c: ConnectionPlan, synapses: int) -> dict[str, np.ndarray]:
         **{f"pick_{x}": np.zeros((2 * products + variables, room), kind) for x, kind in kinds.items()},
         "pick_words": np.zeros((variables, room), np.uint32),
         "pick_rows": np.zeros(c.n_pre, np.int64),
+        "pick_cols": np.zeros(c.n_post, np.uint32),
         f"prod_{lane}": np.zeros((products, c.n_post), {"i32": np.int32, "i64": np.int64}[lane]),
         "prod_f64": np.zeros((products, c.n_post)),
         "prod_words": np.zeros((variables, c.n_post), np.uint32),
@@ -70,7 +72,7 @@ def product_function(plan: Plan, c: ConnectionPlan, counting: bool, twin: bool) 
     return Function(f"{c.program.name}_on_products", arrays, "\n".join(text) + "\n")
 
 
-class _Nest(Fired, General, Written):
+class _Nest(Fired, General, Written, Counts):
     """Builds the statements; `used` are the array arguments."""
 
     def __init__(self, c: ConnectionPlan, counting: bool, twin: bool):
@@ -198,32 +200,36 @@ class _Nest(Fired, General, Written):
             self.put("for k in range(nact[0]):", "    reach_pre[0, act[0, k]] = 1")
         if not self.twin:
             self._words()
-            for v, _ in enumerate(self.program.variables):
-                for name in COUNTED.values() if self.counting else ():
-                    self.put(f"{name}_{v} = i64(0)")
         self.put(*[f"column_{k} = {self.prod}[{k}]" for k, _ in self.terms])
-        self.array("fidx")
+        self._start_counts()
         if self.gathers:
             self._views()
-            self.put("for first in range(0, n_pre, block):")
-            self.level += 1
-            self.put("filled = 0", "stored = 0")
-            self.put("for j in range(first, min(first + block, n_pre)):")
+            if self._wide():
+                self._few()
+                self.put("else:")
+                self.level += 1
+        if self.gathers and len(self._wide()) < len(self.terms):
+            self._blocks(f"{self.array('fidx')}[0, k]", "nf[0]", self._row, set(self._wide()))
         else:
+            self.array("fidx")
             self.put("for j in range(n_pre):")
-        self.level += 1
+            self.level += 1
+            self._row()
+            self.level -= 1
+        self.level -= 1 if self.gathers and self._wide() else 0
+        self._finish()
+
+    def _row_scalars(self) -> None:
+        """z_k: the part of row j in each product; rows where all are 0 are left out."""
         for k, term in self.terms:
             text = self.cast(1)
             for f in (f for f in factors_of(term) if f.owner == "pre"):
                 text = self.cast(f"{text} * {self.value(f)}") if text != self.cast(1) else self.value(f)
             self.put(f"z_{k} = {text} if live_{k} > 0 else {self.cast(0)}")
         self.put(f"if {' and '.join(f'z_{k} == 0' for k, _ in self.terms)}:", "    continue")
-        self._row()
-        self.level -= 1
-        if self.gathers:
-            self._flush()
-            self.level -= 1
-        self._finish()
+        if self.c.noise == "lane" and not self.twin and self.program.sums.rounding == "stochastic":
+            self.put(*[f"odd_{v} = odds_{v}[j]" for v in range(len(self.program.variables))])
+        self._count_row()
 
     def _words(self) -> None:
         """What the draws of each variable need: vectors by neuron, a serial array, or one word."""
@@ -257,15 +263,14 @@ class _Nest(Fired, General, Written):
         return f"words_{v}[s]" if self.c.sparse else f"words_{v}[j * n_post + i]"
 
     def _row(self) -> None:
-        """The loops along row j: the whole row, or the fired neurons."""
-        if self.c.noise == "lane" and not self.twin and self.program.sums.rounding == "stochastic":
-            self.put(*[f"odd_{v} = odds_{v}[j]" for v in range(len(self.program.variables))])
+        """Row j: one loop along the whole row, or its fired neurons."""
+        self._row_scalars()
         wide = self._wide()
-        slices = [f"{self.array(a)}_j = {a}[j]" for a in self._stored()] if not self.c.sparse else []
         if self.c.sparse:
             self.array("ptr"), self.array("tgt")
             self._loop("for s in range(ptr[j], ptr[j + 1]):", "i = i64(tgt[s])")
             return
+        slices = [f"{self.array(a)}_j = {a}[j]" for a in self._stored()]
         if len(wide) == len(self.terms):
             self.put(*slices)
             self._loop("for i in range(n_post):")
@@ -279,7 +284,11 @@ class _Nest(Fired, General, Written):
             self.put("else:")
             self.level += 1
         self.skipped = set(wide)  # their z is 0 here
-        self._fired(slices)
+        if self.gathers:
+            self._gather()
+        else:
+            self.put(*slices)
+            self._loop("for k in range(nf[0]):", "i = u32(fidx[0, k])")  # unsigned: no wrap-around check
         self.skipped = set()
         self.level -= 1 if wide else 0
 
@@ -289,8 +298,7 @@ class _Nest(Fired, General, Written):
 
     def _loop(self, head: str, *first: str) -> None:
         variables = list(enumerate(self.program.variables))
-        if self.counting:
-            self.put(*[f"{x}_n{v} = i32(0)" for v, _ in variables for x in ("both", "gone", "done")])
+        self._start_loop()
         self.put(head)
         self.level += 1
         self.put(*first)
@@ -299,6 +307,4 @@ class _Nest(Fired, General, Written):
         for v, name in variables:
             self.put(f"{self.element(name, None)} = new_{v}")
         self.level -= 1
-        if self.counting:
-            for v, name in variables:
-                self.put(*self._unpack(v, name))
+        self._end_loop()

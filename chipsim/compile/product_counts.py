@@ -1,0 +1,133 @@
+"""The counters of on_products as text: from set sizes where those tell, else one by one in the loops.
+
+Where no factor of a variable's products lies in the synapse, a product is not 0 exactly where its
+column and its row are not 0. So `done` and the writes of a row are known before its loop. And a write
+that changes nothing and is not limited has rounded to zero, unless its two products cancelled.
+"""
+
+from __future__ import annotations
+
+from chipsim.compile.product_fired import factors_of
+from chipsim.microcode.program import COUNTS, ProductTerm
+
+COUNTED = {
+    "done": "done",
+    "draws": "written",
+    "saturated": "over",
+    "rounded_to_zero": "lost",
+    "changed": "moved",
+}
+PACKED = 1 << 15  # two counts of a shorter loop share a 32-bit sum, which halves the sums over vectors
+
+
+class Counts:
+    """The part of the section's generator that counts what a variable's writes did."""
+
+    def _of(self, name: str) -> list[tuple[int, ProductTerm]]:
+        """All products of a variable."""
+        return [(k, t) for k, t in self.terms if t.target == name]
+
+    def _known(self, name: str) -> bool:
+        """Whether the writes of a row are known from its columns (wrap32 may make a product 0)."""
+        terms = self._of(name)
+        plain = not any(f.owner == "syn" for _, t in terms for f in t.factors)
+        wraps = self.program.traces is not None and self.lane == "i64"
+        return plain and len(terms) < 3 and not self.c.sparse and not wraps
+
+    def _once(self, name: str) -> bool:
+        """Whether one product at most changes the variable in the present loop: done is written."""
+        return sum(k not in self.skipped for k, _ in self._of(name)) < 2
+
+    def _start_counts(self) -> None:
+        """Zero the section's counters; `common_<v>`: columns in which both products are not 0."""
+        for v, name in enumerate(self.program.variables if self.counting else ()):
+            self.put(*[f"{x}_{v} = i64(0)" for x in (*COUNTED.values(), "gone")])
+            terms = self._of(name)
+            if not self._known(name) or len(terms) < 2:
+                continue
+            (k, a), (m, b) = terms
+            if _columns(a) == _columns(b):
+                self.put(f"common_{v} = min(live_{k}, live_{m})")
+                continue
+            self.put(f"common_{v} = i64(0)", "for i in range(n_post):")
+            self.put(f"    common_{v} += i64(i32(column_{k}[i] != 0) & i32(column_{m}[i] != 0))")
+
+    def _count_row(self) -> None:
+        """What is known of row j before its loop."""
+        for v, name in enumerate(self.program.variables if self.counting else ()):
+            if not self._known(name):
+                continue
+            terms = self._of(name)
+            parts = [f"live_{k} * i64(z_{k} != 0)" for k, _ in terms]
+            self.put(f"many = i64({' + '.join(parts)})", f"done_{v} += many", f"written_{v} += many")
+            if len(terms) == 2:
+                both = " & ".join(f"i32(z_{k} != 0)" for k, _ in terms)
+                self.put(f"written_{v} -= common_{v} * i64({both})")
+
+    def _sums(self, name: str) -> list[list[tuple[str, str]]]:
+        """(counter, its increment at a synapse), by the 32-bit sum they share in a loop."""
+        if self._known(name):
+            pairs = [("over", "over_e"), ("moved", "moved_e"), ("gone", "gone_e")]
+        else:
+            pairs = [("written", "met"), ("over", "over_e"), ("lost", "lost_e"), ("moved", "moved_e")]
+            pairs += [] if self._once(name) else [("done", "done_e")]
+        step = 2 if self.c.n_post < PACKED else 1
+        return [pairs[at : at + step] for at in range(0, len(pairs), step)]
+
+    def _start_loop(self) -> None:
+        for v, name in enumerate(self.program.variables if self.counting else ()):
+            self.put(*[f"n{v}_{at} = i32(0)" for at in range(len(self._sums(name)))])
+
+    def _end_loop(self) -> None:
+        """Add a loop's counts to the section's."""
+        for v, name in enumerate(self.program.variables if self.counting else ()):
+            for at, (low, *high) in enumerate(self._sums(name)):
+                masked = f"n{v}_{at} & i32({PACKED - 1})" if high else f"n{v}_{at}"
+                self.put(f"{low[0]}_{v} += i64({masked})")
+                self.put(*[f"{x[0]}_{v} += i64(n{v}_{at} >> i32(15))" for x in high])
+                if low[0] == "written" and self._once(name):
+                    self.put(f"done_{v} += i64({masked})")
+
+    def _count_product(self, name: str, first: bool) -> None:
+        """At a synapse: what became of one product. What is added to the accumulator differs from the
+        product exactly where one of the two was limited."""
+        over = self.cast("acc - was")
+        self.put(f"over_e = i32({over} != p)" if first else f"over_e = i32(over_e | i32({over} != p))")
+        if self._known(name):
+            return
+        self.put("nz = i32(e != 0)", "lost_e = i32(lost_e | i32(nz & i32(p == 0)))", "met = i32(met | nz)")
+        if not self._once(name):
+            self.put("done_e = i32(done_e + nz)")
+
+    def _count_write(self, v: int, name: str) -> None:
+        """At a synapse: what became of the write."""
+        start = self.cast(f"old << {self.cast(self.program.sums.frac)}")
+        self.put(f"over_e = i32(over_e | i32(new_{v} != q))", f"moved_e = i32(new_{v} != old)")
+        if self._known(name):
+            cancelled = "" if self._once(name) else f" | i32(i32(acc == {start}) & i32(p != 0))"
+            self.put(f"gone_e = i32(over_e | moved_e{cancelled})")
+        else:
+            kept = "i32(over_e == 0) & i32(moved_e == 0)"
+            self.put(f"lost_e = i32(i32(lost_e | i32(acc != {start})) & {kept})")
+        for at, (low, *high) in enumerate(self._sums(name)):
+            text = "".join(f" + i32({x[1]} << i32(15))" for x in high)
+            self.put(f"n{v}_{at} = i32(n{v}_{at} + " + (f"i32({low[1]}{text}))" if high else f"{low[1]})"))
+
+    def _finish(self) -> None:
+        """Add the counters to each variable's row."""
+        if not self.counting:
+            return
+        self.array("lines")
+        for v, variable in enumerate(self.program.variables):
+            if self._known(variable):
+                self.put(f"lost_{v} = written_{v} - gone_{v}")
+            for count, name in COUNTED.items():
+                if count == "draws" and self.program.sums.rounding != "stochastic":
+                    continue
+                row = len(self.program.lines) + v
+                self.put(f"lines[{row}, {COUNTS.index(count)}] += {name}_{v}")
+
+
+def _columns(term: ProductTerm) -> tuple:
+    """What decides in which columns a product is not 0."""
+    return term.gate if term.gate != "x0" else "", [f for f in factors_of(term) if f.owner == "post"]
