@@ -21,6 +21,7 @@ from numba.extending import intrinsic
 JIT = not numba.config.DISABLE_JIT
 WORD = ir.IntType(64)
 MASKED = bool(get_host_cpu_features().get("avx512bw"))  # elsewhere masked loads are made one by one
+SIZES = (64, 16) if MASKED else (64, 16, 1)  # of blocks; the last takes the rest
 
 
 @dataclass(frozen=True)
@@ -108,19 +109,43 @@ def _mask(builder, k, n, count: int):
     return builder.icmp_unsigned("<", ir.Constant(kind, list(range(count))), _splat(builder, left, 32, count))
 
 
-def _along(builder, n, counters: int, block):
-    """Call block(k, lanes) for all of 0..n-1; the sums of the numbers it returns."""
-    sums = [cgutils.alloca_once_value(builder, ir.Constant(WORD, 0)) for _ in range(counters)]
+def _each(builder, n, block) -> None:
+    """Call block(k, lanes) for blocks that cover 0..n-1."""
     begin = ir.Constant(n.type, 0)
-    for count in (64, 16) if MASKED else (64, 16, 1):
-        last = MASKED and count == 16
+    for count in SIZES:
+        last = MASKED and count == SIZES[-1]
         end = n if last else builder.and_(n, ir.Constant(n.type, -count))
         with cgutils.for_range_slice(builder, begin, end, ir.Constant(n.type, count), inc=True) as (k, _):
-            lanes = Lanes(count, _mask(builder, k, n, count) if last else None)
-            for place, found in zip(sums, block(k, lanes), strict=True):
-                builder.store(builder.add(builder.load(place), found), place)
+            block(k, Lanes(count, _mask(builder, k, n, count) if last else None))
         begin = end
-    return [builder.load(x) for x in sums]
+
+
+def _add_to(builder, places, numbers) -> None:
+    for place, number in zip(places, numbers, strict=True):
+        builder.store(builder.add(builder.load(place), number), place)
+
+
+def _zeros(builder, count: int) -> list:
+    return [cgutils.alloca_once_value(builder, ir.Constant(WORD, 0)) for _ in range(count)]
+
+
+def _any(builder, array, n):
+    """Whether an element is not 0: the bits of all blocks of a size in one vector."""
+    kind = array.data.type.pointee
+    nothing = {x: ir.Constant(_vector(kind.width, x), None) for x in SIZES}
+    bits = {x: cgutils.alloca_once_value(builder, nothing[x]) for x in SIZES}
+
+    def block(k, lanes):
+        place = bits[lanes.count]
+        builder.store(builder.or_(builder.load(place), _load(builder, array, k, lanes)), place)
+
+    _each(builder, n, block)
+    found = ir.Constant(WORD, 0)
+    for x in SIZES:
+        some = builder.icmp_unsigned("!=", builder.load(bits[x]), nothing[x])
+        some = builder.bitcast(some, ir.IntType(x))
+        found = builder.or_(found, some if x == 64 else builder.zext(some, WORD))
+    return builder.icmp_unsigned("!=", found, ir.Constant(WORD, 0))
 
 
 def _arrays(target, builder, signature, values) -> list:
@@ -179,15 +204,16 @@ def _adder(counting: bool, signed: bool, have: tuple[bool, bool], width: int):
             step = _dropped(builder, exact, words if have[1] else None, word, bits, k, lanes)
             step = builder.trunc(step, kind)
             old, total, new = write(builder, row, k, step, (low, high), signed, lanes)
-            if not counting:
-                return []
-            pairs = ((step, _constant(0, kind)), (total, new), (old, new))
-            return [_number(builder, builder.icmp_unsigned("!=", *x), lanes) for x in pairs]
+            if counting:
+                pairs = ((step, _constant(0, kind)), (total, new), (old, new))
+                numbers = [_number(builder, builder.icmp_unsigned("!=", *x), lanes) for x in pairs]
+                _add_to(builder, found, numbers)
 
-        found = _along(builder, builder.extract_value(row.shape, 0), 3 if counting else 0, block)
+        found = _zeros(builder, 3 * counting)
+        _each(builder, builder.extract_value(row.shape, 0), block)
         if not counting:
             return target.get_dummy_value()
-        return target.make_tuple(builder, signature.return_type, found)
+        return target.make_tuple(builder, signature.return_type, [builder.load(x) for x in found])
 
     return lower
 
@@ -208,15 +234,18 @@ def _scaler(counting: bool, signed: bool, worded: bool):
             new = builder.trunc(new, kind)
             _store(builder, row, k, new, lanes)
             if not counting:
-                return []
+                return
             moved = builder.icmp_unsigned("!=", old, new)
             gone = builder.and_(moved, builder.icmp_unsigned("==", new, _constant(0, kind)))
-            return [_number(builder, gone, lanes), _number(builder, moved, lanes)]
+            _add_to(builder, found, [_number(builder, gone, lanes), _number(builder, moved, lanes)])
 
-        found = _along(builder, builder.extract_value(row.shape, 0), 2 if counting else 0, block)
+        n = builder.extract_value(row.shape, 0)
+        found = _zeros(builder, 2 * counting)
+        with builder.if_then(_any(builder, row, n)):  # a row of zeros stays one
+            _each(builder, n, block)
         if not counting:
             return target.get_dummy_value()
-        return target.make_tuple(builder, signature.return_type, found)
+        return target.make_tuple(builder, signature.return_type, [builder.load(x) for x in found])
 
     return lower
 
