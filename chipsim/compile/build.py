@@ -34,7 +34,7 @@ HERE = Path(__file__).parent
 OWN = tuple(
     f"{x}_kernels.py" for x in ("circuit", "contrast", "conv", "conv_learn", "conv_back", "epoch", "twin")
 )
-OWN += ("kernels.py", "row_kernels.py", "lanes.py")
+OWN += ("kernels.py", "compare_kernels.py", "row_kernels.py", "lanes.py")
 
 
 def cache_folder() -> Path:
@@ -119,6 +119,7 @@ def make_scratch(plan: Plan, twin: bool = False) -> dict[str, np.ndarray]:
             "odd": (np.uint32, max(c.n_pre, c.conv.rows) if c.conv else c.n_pre),
             "cols": (np.int32, c.n_post),
             "kept": (np.int32, c.n_post),
+            "was": (np.uint8, 2 * max(c.n_pre, c.n_post)),
             "vec_i32": (np.int32, c.n_post),
             "vec_i64": (np.int64, c.n_post),
             "vec_f64": (np.float64, c.n_post),

@@ -29,6 +29,7 @@ from chipsim.compile.conv_learn_kernels import *  # noqa: F403
 from chipsim.compile.epoch_kernels import *  # noqa: F403
 from chipsim.compile.kernels import *  # noqa: F403
 from chipsim.compile.kernels import EXP16
+from chipsim.compile.compare_kernels import filled, keep, moved_and_gone, moved_since
 from chipsim.compile.row_kernels import *  # noqa: F403
 from chipsim.compile.twin_kernels import *  # noqa: F403
 from chipsim.compile.lanes import f64, i32, i64, jit_entry, jit_inner, sar32, shl32, shr32, u32, u64
@@ -345,6 +346,7 @@ SCRATCH = (
     "odd",
     "cols",
     "kept",
+    "was",
     "vec_i32",
     "vec_i64",
     "vec_f64",

@@ -82,13 +82,20 @@ def _body(layer: LayerPlan, counting: bool) -> list[str]:
             "        over_v = i32(0)",
         ]
     out.append("        for i in range(n):")
-    return out + ["            " + x for x in _neuron(layer, lane, counting)] + _totals(counting)
+    return out + ["            " + x for x in _neuron(layer, lane, counting)] + _totals(layer, counting)
 
 
-def _totals(counting: bool) -> list[str]:
+def _packed(layer: LayerPlan) -> bool:
+    """Whether one 32-bit sum holds both the busy neurons and the limited membranes (16 bits each)."""
+    return layer.size < 1 << 15
+
+
+def _totals(layer: LayerPlan, counting: bool) -> list[str]:
     if not counting:
         return []
+    apart = ["        over_v = busy >> 16", "        busy &= 65535"] if _packed(layer) else []
     return [
+        *apart,
         "        stat[1] += busy",
         "        stat[2] += n - busy",
         "        stat[3] += over_a",
@@ -97,10 +104,23 @@ def _totals(counting: bool) -> list[str]:
     ]
 
 
+def _reach(layer: LayerPlan) -> tuple[bool, bool]:
+    """Whether a step's input can exceed its limits, and whether the current can."""
+    most = layer.acc_bound << layer.acc_shift
+    over_a = most > layer.acc_hi
+    if layer.k_u is None:
+        return over_a, False
+    most = min(most, layer.acc_hi + 1)
+    kept = ((layer.u_fmt.hi + 1) * layer.k_u >> 12) + 1
+    return over_a, kept + most > layer.u_fmt.hi
+
+
 def _input(layer: LayerPlan, lane: str, counting: bool) -> list[str]:
     s = layer.acc_shift
     hi, lo = layer.acc_hi >> s, layer.acc_lo >> s
     wide = "i64" if layer.acc_wide else lane
+    if not _reach(layer)[0]:
+        return [f"a = {lane}({lane}(acc[b, i]) << {lane}({s}))", "acc[b, i] = 0"]
     out = [
         f"a0 = {wide}(acc[b, i])",
         "acc[b, i] = 0",
@@ -126,8 +146,10 @@ def _neuron(layer: LayerPlan, lane: str, counting: bool) -> list[str]:
         out.append(f"busy = i32(busy + i32({busy}))")
     if layer.k_u is not None:
         pre, text = _decayed("y", layer.k_u, layer, lane, "words_u")
-        out += [*pre, f"y = {lane}({text} + a)", _limit("y", "a", layer.u_fmt, layer.u_overflow, lane)]
-        if counting:
+        over = _reach(layer)[1]
+        out += [*pre, f"{'y' if over else 'a'} = {lane}({text} + a)"]
+        out += [_limit("y", "a", layer.u_fmt, layer.u_overflow, lane)] if over else []
+        if counting and over:
             out.append("over_u = i32(over_u + i32(a != y))")
     if layer.leak == "subtract":
         step = f"{lane}({layer.leak_step})"
@@ -139,7 +161,9 @@ def _neuron(layer: LayerPlan, lane: str, counting: bool) -> list[str]:
     out.append(_limit("q", "c", layer.v_fmt, layer.v_overflow, lane))
     alive = " & (not rest)" if layer.refractory else ""
     if counting:
-        out.append(f"over_v = i32(over_v + i32((c != q){alive}))")
+        over = f"i32((c != q){alive})"
+        packed = f"busy = i32(busy + i32({over} << i32(16)))"
+        out.append(packed if _packed(layer) else f"over_v = i32(over_v + {over})")
     if layer.rectify:
         out.append(f"c = {lane}(max(c, {lane}(0)))")
     if layer.refractory:

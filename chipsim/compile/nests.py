@@ -79,11 +79,12 @@ class Nest(Draws):
         self.draws = line.target.rounding == "stochastic" and self.drop.hi > 0
         self.draws = self.draws and not site.twin
         self.needs_word = self.draws or line.form == "random"
-        self.can = (True, True)  # what `possible` says of an assignment
+        self.can = self.can_total = (True, True)  # what `possible` says of E, and of any E
         self.reach = 0  # bound of |E|
         self.lane = "f64" if site.twin else self._lane()
         self.block_nz = ""  # text: how many E of a block are not 0, where that is known beforehand
         self.packed = False  # a dense row that counts both limits and changes in one 32-bit sum
+        self.skip: tuple[str, ...] = ()  # counters that a vector loop leaves to what follows it
         self.picked = ""  # text of an element's random word in a loop over gathered elements
         self.masked = False  # whether elements of the inner loop are masked
         self.block = (0, 0)  # where it begins: statement, level
@@ -98,6 +99,7 @@ class Nest(Draws):
         e = exact_value(self.line, self.program, lambda o: "x", "t", "i64", self.v_fmt)
         self.can = possible(self.line, self.drop, e.lo, e.hi)
         self.reach = max(abs(e.lo), abs(e.hi))
+        self.can_total = possible(self.line, self.drop, -(1 << 62), 1 << 62)
         return lane_for(self.line, self.drop, e.lo, e.hi, e.peak)
 
     def exact(self, lane: str | None = None) -> str:
@@ -185,8 +187,8 @@ class Nest(Draws):
         self.put(limited(line, lane))
         if self.site.counting:
             how = "packed" if self.packed else "known" if self.block_nz else "each"
-            can = (True, True) if exact or line.form == "random" else self.can
-            self.put(*counted(line, lane, mask if line.mode == "=" else None, how, can))
+            can = self.can_total if exact or line.form == "random" else self.can
+            self.put(*counted(line, lane, mask if line.mode == "=" else None, how, can, self.skip))
         if mask and line.mode == "=":
             self.put(f"new = {lane}(old + {lane}({lane}(new - old) * {lane}({mask})))")
         self.put(f"{ref} = new")
@@ -278,7 +280,9 @@ class Nest(Draws):
 
             synapse_nest(self)
         else:
-            self._vector(owner)
+            from chipsim.compile.vector_nest import vector_nest
+
+            vector_nest(self, owner)
         return self.out
 
     def each_context(self) -> None:
@@ -289,33 +293,6 @@ class Nest(Draws):
         self.put("for b in range(B):")
         self.level += 1
         self.put("if hit[b] == 0:", "    continue")
-
-    def _vector(self, owner: str) -> None:
-        """Post- or pre-owned targets: one loop per context."""
-        start = self.level
-        self.each_context()
-        self.words()
-        listed = owner == "pre" and self.line.section == "on_pre"
-        mask = self.reach_mask(owner)
-        when = self.condition()
-        self.begin_block()
-        if listed:
-            self.site.array("act")
-            self.put("for k in range(nact[b]):")
-            self.level += 1
-            self.put("j = u32(act[b, k])")
-        else:
-            index, size = ("j", "n_pre") if owner == "pre" else ("i", "n_post")
-            self.put(f"for {index} in range({size}):")
-            self.level += 1
-        text = self._mask_statements(mask, when)
-        self.write(self.place(owner, self.target, True), text)
-        self.level -= 1
-        self.end_block()
-        if text is None:
-            self.count("done += nact[b]" if listed else f"done += {'n_pre' if owner == 'pre' else 'n_post'}")
-        self.level = start
-        self.finish()
 
     def reach_mask(self, owner: str) -> str | None:
         """Text of the 0/1 reach of element (b, i) or (b, j), or None where all are reached."""

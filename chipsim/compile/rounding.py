@@ -108,17 +108,21 @@ def limited(line: BoundLine, lane: str) -> str:
 
 
 def possible(line: BoundLine, drop: Drop, lo: int, hi: int) -> tuple[bool, bool]:
-    """Whether an assignment of E in lo..hi can be limited, and whether E other than 0 can become 0.
+    """Whether a write of E in lo..hi can be limited, and whether it can be rounded to zero.
 
-    What cannot happen need not be counted: the decay of a trace is never limited.
+    What cannot happen need not be counted: the decay of a trace is never limited, and what drops no bits
+    and saturates is never rounded to zero.
     """
-    if line.mode != "=" or line.form == "random":
+    grow, whole = line.mode != "=", drop.hi <= 0
+    if line.form == "random":
         return True, True
+    if grow:
+        return (lo, hi) != (0, 0), not (whole and line.target.overflow == "saturate")
     ends = (drop.lo, drop.hi)
     low = min(lo >> n if n > 0 else lo << -n for n in ends)
     high = max(-(-hi >> n) if n > 0 else hi << -n for n in ends)
     over = low < line.target.lo or high > line.target.hi
-    return over, over or drop.hi > 0
+    return over, (lo, hi) != (0, 0) and (not whole or over)
 
 
 def counted(
@@ -127,13 +131,14 @@ def counted(
     mask: str | None,
     how: str = "each",
     can: tuple[bool, bool] = (True, True),
+    skip: tuple[str, ...] = (),
 ) -> list[str]:
     """Statements that count saturations (or wraps), rounded-to-zero and changes in 32-bit lanes.
 
     For += and -= an E of 0 gives q == old, and q == old is never limited. So where the number of E
     that are not 0 is `known`, `lost` counts q != old, and rounded-to-zero is the difference. In a
     `packed` row changes are that same number unless something was limited; then `kept` tells.
-    can  what `possible` says of the line
+    can  what `possible` says of the line; skip: counters that are counted elsewhere
     """
     if how == "packed":
         return [
@@ -157,6 +162,6 @@ def counted(
     over, zero = can
     return [
         *([f"over = i32(over + i32((new != q){low}))"] if over else []),
-        *([f"lost = i32(lost + i32(({lost}){low}))"] if zero else []),
-        f"moved = i32(moved + i32((new != old){low}))",
+        *([f"lost = i32(lost + i32(({lost}){low}))"] if zero and "lost" not in skip else []),
+        *([f"moved = i32(moved + i32((new != old){low}))"] if "moved" not in skip else []),
     ]

@@ -105,7 +105,7 @@ def _prelude(site: Site, plan: Plan, c: ConnectionPlan, suffix: str, section: st
 
 
 def _hits(site: Site, section: str) -> list[str]:
-    """Which contexts the section reaches; return at once where none is."""
+    """Which contexts the section reaches, hit (of a third factor: at how many neurons); return where none is."""
     test = {"on_pre": "nact[b] > 0", "on_post": "nf[b] > 0"}.get(section)
     out = ["    some = 0", "    for b in range(B):"]
     if section == "on_third_factor":
@@ -116,7 +116,7 @@ def _hits(site: Site, section: str) -> list[str]:
             "            mk = i32(m[b, i] != 0)",
             "            reach_post[b, i] = mk",
             "            loud += mk",
-            "        hit[b] = loud > 0",
+            "        hit[b] = loud",
         ]
     elif test:
         out.append(f"        hit[b] = {test}")

@@ -6,6 +6,8 @@ import math
 from dataclasses import replace
 from fractions import Fraction
 
+import numpy as np
+
 from chipsim.errors import LimitError, NetworkError
 from chipsim.fixed import Format, fold
 from chipsim.network import Connection, Layer, Network
@@ -175,16 +177,28 @@ def finish_layers(network, layers, connections, circuits) -> list[LayerPlan]:
                 history=max(looks, default=0) + 1,
                 ring=max(rings, default=1),
                 acc_wide=bound >= 2**31,
+                acc_bound=sum(_largest_input(network, connections[k]) for k in incoming),
                 circuit=circuit,
             )
         )
     return done
 
 
-def _input_bound(network: Network, c: ConnectionPlan) -> int:
+def _largest_input(network: Network, c: ConnectionPlan) -> int:
+    """Like `_input_bound`, whatever the weights are: of all values of their format, counted synapse by
+    synapse where a pair may have several."""
+    sparse = network.connections[c.index].sparse
+    fan_in = (
+        c.fan_in if sparse is None else int(np.bincount(np.asarray(sparse[1], np.int64), minlength=1).max())
+    )
+    return _input_bound(network, replace(c, w_lo=c.weight.lo, w_hi=c.weight.hi), fan_in)
+
+
+def _input_bound(network: Network, c: ConnectionPlan, fan_in: int | None = None) -> int:
     """Largest |sum| a connection can add to one accumulator in a step."""
     described = network.connections[c.index]
+    fan_in = c.fan_in if fan_in is None else fan_in
     steps = 1 if described.delays is None else int(described.delays.max()) + 1
     pool = network.layers[c.pre].pool
     payload = (1 if not c.graded else 255) if pool is None else 1 << pool.scale
-    return c.fan_in * max(-c.w_lo, c.w_hi) * payload * steps << max(c.shift, 0)
+    return fan_in * max(-c.w_lo, c.w_hi) * payload * steps << max(c.shift, 0)

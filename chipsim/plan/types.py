@@ -72,6 +72,7 @@ class LayerPlan:
     acc_frac     fraction bits of the accumulator while it sums
     acc_lo..hi   limits of the summed input after alignment (the accumulator's format, frac of v)
     acc_wide     the sum needs 64-bit lanes
+    acc_bound    no input of a step exceeds it, whatever the weights
     ring         slots of the accumulator (1 + largest per-synapse delay)
     history      steps of spikes kept for delayed connections and for replays
     kept         of these, steps kept for replays only
@@ -99,6 +100,7 @@ class LayerPlan:
     acc_lo: int = 0
     acc_hi: int = 0
     acc_wide: bool = False
+    acc_bound: int = 1 << 62
     threshold: int = 0
     bias: int = 0
     reset: str = "soft"

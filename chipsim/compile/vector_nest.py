@@ -1,0 +1,165 @@
+"""Post- and pre-owned targets: one vector loop per context, or the list of active axons.
+
+What is counted, and how, is chosen here. Results stored in 8 or 16 bits are counted after the loop
+(`compare_kernels.py`); a list of axons counts what its lines rarely do, a limit reached, in a branch.
+"""
+
+from __future__ import annotations
+
+from chipsim.compile.exact import exact_value
+from chipsim.compile.nests import array_of
+from chipsim.compile.rounding import rounded
+from chipsim.microcode.program import COUNTS
+
+
+def vector_nest(nest, owner: str) -> None:
+    """Emit a line whose target belongs to axons ("pre") or neurons ("post")."""
+    start = nest.level
+    nest.each_context()
+    nest.words()
+    if owner == "pre" and nest.line.section == "on_pre":
+        _listed(nest)
+    else:
+        _whole(nest, owner)
+    nest.level = start
+    nest.finish()
+
+
+# ---------------------------------------------------------------- the list of active axons
+
+
+def _listed(nest) -> None:
+    when, step = nest.condition(), _step(nest)
+    nest.begin_block()
+    nest.site.array("act")
+    nest.put("for k in range(nact[b]):")
+    nest.level += 1
+    nest.put("j = u32(act[b, k])")
+    ref = nest.place("pre", nest.target, True)
+    if step and when is None:
+        _bounded_step(nest, ref, step)
+    else:
+        nest.write(ref, nest._mask_statements(None, when))
+    nest.level -= 1
+    nest.end_block()
+    if when is None:
+        nest.count("done += nact[b]")
+        if step:
+            nest.count("moveds += nact[b]")
+
+
+def _step(nest) -> int:
+    """1 or -1 where a line adds an amount to every listed element that is above or below 0 for certain
+    and drops no bits: without a limit the element changes. 0 otherwise."""
+    line, sign = nest.line, {"+=": 1, "-=": -1}.get(nest.line.mode, 0)
+    counted = nest.site.counting and not nest.site.twin
+    if not (counted and sign and nest.drop.hi <= 0 and line.target.overflow == "saturate"):
+        return 0
+    if nest.needs_word:
+        return 0
+    e = exact_value(line, nest.program, lambda o: "x", "t", "i64", nest.v_fmt)
+    return sign if e.lo > 0 else -sign if e.hi < 0 else 0
+
+
+def _bounded_step(nest, ref: str, step: int) -> None:
+    """A write that can only meet one limit; a branch there is cheaper than counting at every element."""
+    lane, t, lines = nest.lane, nest.line.target, nest.site.array("lines")
+    limit = f"{lane}({t.hi if step > 0 else t.lo})"
+    nest.put(
+        f"E = {nest.exact()}", f"old = {lane}({ref})", *rounded(nest.line, nest.drop, lane, "0"), "new = q"
+    )
+    nest.put(f"if q {'>' if step > 0 else '<'} {limit}:", f"    new = {limit}")
+    k = nest.line.ordinal
+    nest.put(f"    lines[{k}, {COUNTS.index('saturated')}] += 1")
+    nest.put(f"    lines[{k}, {COUNTS.index('changed')}] -= i64(old == new)")
+    nest.put(f"{ref} = new")
+
+
+# ---------------------------------------------------------------- all elements
+
+
+def _whole(nest, owner: str) -> None:
+    index, size = ("j", "n_pre") if owner == "pre" else ("i", "n_post")
+    mask, when = nest.reach_mask(owner), nest.condition()
+    after = _after(nest)
+    nest.begin_block()
+    if "was" in after:
+        nest.put(f"row = {nest.target}[b]", f"keep(row, {nest.site.array('was')})")
+    nest.put(f"for {index} in range({size}):")
+    nest.level += 1
+    if when is None and mask is not None:
+        text = None if _silent(nest) else "mk"
+        nest.put(*([f"mk = i32({mask})"] if text else []))
+    else:
+        text = nest._mask_statements(mask, when)
+    nest.skip = tuple(sorted(after))
+    nest.write(nest.place(owner, nest.target, True), text)
+    nest.level -= 1
+    nest.skip = ()
+    nest.end_block()
+    if when is None:
+        nest.count(f"done += {size if mask is None else _reached(nest, mask)}")
+    _count_row(nest, after)
+
+
+def _reached(nest, mask: str) -> str:
+    """Text of how many elements the section reaches in context b."""
+    section = nest.line.section
+    if section == "on_third_factor":
+        return "hit[b]"
+    return "nf[b]" if section == "on_post" else f"filled({mask.removesuffix(', i]')}])"
+
+
+def _cleared(nest, register) -> bool:
+    """Whether a register is 0 at every neuron that the section does not reach."""
+    return register.temp or (register.publish and nest.line.section == "on_third_factor")
+
+
+def _fresh(nest) -> bool:
+    """Whether the target is 0 everywhere before the line: cleared when its section began, not yet written."""
+    line = nest.line
+    same = [x for x in nest.program.section(line.section) if x.target.name == line.target.name]
+    return _cleared(nest, line.target) and same[0] is line
+
+
+def _silent(nest) -> bool:
+    """Whether E and the target are 0 at neurons without a third factor, so that the line needs no mask."""
+    line, program = nest.line, nest.program
+    if line.section != "on_third_factor" or line.form != "scale":
+        return False
+    if line.mode == "=" and not _cleared(nest, line.target):
+        return False
+    for x in (line.a, line.b):
+        if x is None or x.owner != "post" or x.raw is not None:
+            continue
+        if x.source == "third_factor" if x.kind == "input" else _cleared(nest, program.register(x.name)):
+            return True
+    return False
+
+
+def _scaled(nest) -> bool:
+    """Whether a line multiplies its target by a constant other than 0: E is 0 where the target was."""
+    line = nest.line
+    if line.form != "scale" or line.mode != "=" or line.a.kind != "register":
+        return False
+    own = array_of(line.a, nest.program, line.section) == nest.target
+    return own and (line.b is None or line.b.raw not in (None, 0))
+
+
+def _after(nest) -> set[str]:
+    """What is counted after the loop: changes, and `lost` where it follows from the row before and after
+    it (`was`)."""
+    if not nest.site.counting or nest.site.twin or nest.line.target.fmt.bits > 16:
+        return set()
+    if nest.can[1] and _scaled(nest):
+        return {"moved", "lost", "was"}
+    return {"moved"} if _fresh(nest) else {"moved", "was"}
+
+
+def _count_row(nest, after: set[str]) -> None:
+    if "lost" in after:
+        nest.put("moved_row, lost_row = moved_and_gone(row, was)", "losts += lost_row", "moveds += moved_row")
+    elif "was" in after:
+        nest.put("moveds += moved_since(row, was)")
+    elif after:
+        nest.put(f"moveds += filled({nest.target}[b])")
