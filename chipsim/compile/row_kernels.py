@@ -274,11 +274,25 @@ def _scales(counting: bool):
     return intrinsic(typed)
 
 
+def _lower_any(target, builder, signature, values):
+    row = _arrays(target, builder, signature, values)[0]
+    return _any(builder, row, builder.extract_value(row.shape, 0))
+
+
+def _typed_any(context, row):
+    return types.boolean(row), _lower_any
+
+
 if JIT:
+    any_row = intrinsic(_typed_any)
     add_row, add_row_only = _adds(True, False), _adds(False, False)
     add_row_16, add_row_16_only = _adds(True, True), _adds(False, True)
     scale_row, scale_row_only = _scales(True), _scales(False)
 else:
+
+    def any_row(row):
+        """Whether an element of a row of integers is not 0."""
+        return bool(np.any(row))
 
     def _draws(words, word):
         return int(word) if words is None else (words ^ np.uint32(word)).astype(np.int64)

@@ -193,6 +193,8 @@ def _row_loop(nest, split, by_column: bool, when_owner: str | None) -> None:
     """The loop along one row, dense (slices) or sparse (indices)."""
     sparse = nest.site.connection.sparse
 
+    if not sparse:
+        _leave_zeros(nest, by_column, when_owner)
     nest.begin_block()
     if sparse:
         nest.put("for s in range(ptr[j], ptr[j + 1]):", "    i = u32(tgt[s])")
@@ -204,6 +206,27 @@ def _row_loop(nest, split, by_column: bool, when_owner: str | None) -> None:
     nest.write(nest.view("syn", nest.target, nest.per_context), mask, exact)
     nest.level -= 1
     nest.end_block()
+
+
+def _leave_zeros(nest, by_column: bool, when_owner: str | None) -> None:
+    """Leave out a row whose factor per synapse is 0 everywhere: a sum adds nothing there."""
+    line = nest.line
+    if nest.site.twin or line.mode == "=" or line.form != "scale":
+        return
+    for x in (line.a, line.b):
+        if x is None or x.kind != "register" or x.owner != "syn":
+            continue
+        asked = when_owner == "syn"
+        if asked and (line.when.name != x.name or line.when_not):
+            continue
+        row = nest.atom(x, nest.lane)[len(nest.lane) + 1 : -1].removesuffix("[i]")
+        nest.put(f"if not any_row({row}):")
+        nest.level += 1
+        if asked:
+            nest.count(f"skipped += {'reached' if by_column else 'n_post'}")
+        nest.put("continue")
+        nest.level -= 1
+        return
 
 
 def _narrow_row(nest, split: tuple[list, list], by_column: bool) -> None:
