@@ -34,7 +34,7 @@ HERE = Path(__file__).parent
 OWN = tuple(
     f"{x}_kernels.py" for x in ("circuit", "contrast", "conv", "conv_learn", "conv_back", "epoch", "twin")
 )
-OWN += ("kernels.py", "compare_kernels.py", "row_kernels.py", "lanes.py")
+OWN += ("kernels.py", "compare_kernels.py", "row_kernels.py", "blocks.py", "lanes.py")
 
 
 def cache_folder() -> Path:

@@ -30,7 +30,8 @@ from chipsim.compile.epoch_kernels import *  # noqa: F403
 from chipsim.compile.kernels import *  # noqa: F403
 from chipsim.compile.kernels import EXP16
 from chipsim.compile.compare_kernels import filled, keep, moved_and_gone, moved_since
-from chipsim.compile.row_kernels import *  # noqa: F403
+from chipsim.compile.row_kernels import add_row, add_row_16, add_row_16_only, add_row_only
+from chipsim.compile.row_kernels import any_row, scale_row, scale_row_only
 from chipsim.compile.twin_kernels import *  # noqa: F403
 from chipsim.compile.lanes import f64, i32, i64, jit_entry, jit_inner, sar32, shl32, shr32, u32, u64
 

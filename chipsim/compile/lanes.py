@@ -85,11 +85,6 @@ def jit(function):
     return numba.njit(cache=True, **OPTIONS)(function)
 
 
-def jit_inline(function):
-    """Like `jit`, for functions of a few instructions: passing two arrays costs more than they do."""
-    return numba.njit(cache=True, forceinline=True, **OPTIONS)(function)
-
-
 def jit_entry(function):
     """Like `jit`, for the one function of a generated file that Python calls."""
     return numba.njit(cache=True, no_cfunc_wrapper=True, **OPTIONS)(function)

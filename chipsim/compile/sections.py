@@ -105,7 +105,7 @@ def _prelude(site: Site, plan: Plan, c: ConnectionPlan, suffix: str, section: st
 
 
 def _hits(site: Site, section: str) -> list[str]:
-    """Which contexts the section reaches, hit (of a third factor: at how many neurons); return where none is."""
+    """Which contexts the section reaches (a third factor: at how many neurons); return where none is."""
     test = {"on_pre": "nact[b] > 0", "on_post": "nf[b] > 0"}.get(section)
     out = ["    some = 0", "    for b in range(B):"]
     if section == "on_third_factor":

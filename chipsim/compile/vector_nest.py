@@ -63,13 +63,13 @@ def _step(nest) -> int:
 
 def _bounded_step(nest, ref: str, step: int) -> None:
     """A write that can only meet one limit; a branch there is cheaper than counting at every element."""
-    lane, t, lines = nest.lane, nest.line.target, nest.site.array("lines")
+    lane, t, k = nest.lane, nest.line.target, nest.line.ordinal
+    nest.site.array("lines")
     limit = f"{lane}({t.hi if step > 0 else t.lo})"
     nest.put(
         f"E = {nest.exact()}", f"old = {lane}({ref})", *rounded(nest.line, nest.drop, lane, "0"), "new = q"
     )
     nest.put(f"if q {'>' if step > 0 else '<'} {limit}:", f"    new = {limit}")
-    k = nest.line.ordinal
     nest.put(f"    lines[{k}, {COUNTS.index('saturated')}] += 1")
     nest.put(f"    lines[{k}, {COUNTS.index('changed')}] -= i64(old == new)")
     nest.put(f"{ref} = new")
