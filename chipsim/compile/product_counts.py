@@ -46,8 +46,8 @@ class Counts:
             if not self._known(name) or len(terms) < 2:
                 continue
             (k, a), (m, b) = terms
-            if _columns(a) == _columns(b):
-                self.put(f"common_{v} = min(live_{k}, live_{m})")
+            if columns_of(a) == columns_of(b):
+                self.put(f"common_{v} = live_{k}")
                 continue
             self.put(f"common_{v} = i64(0)", "for i in range(n_post):")
             self.put(f"    common_{v} += i64(i32(column_{k}[i] != 0) & i32(column_{m}[i] != 0))")
@@ -128,6 +128,7 @@ class Counts:
                 self.put(f"lines[{row}, {COUNTS.index(count)}] += {name}_{v}")
 
 
-def _columns(term: ProductTerm) -> tuple:
+def columns_of(term: ProductTerm) -> tuple:
     """What decides in which columns a product is not 0."""
-    return term.gate if term.gate != "x0" else "", [f for f in factors_of(term) if f.owner == "post"]
+    gate = term.gate if term.gate[0] == "u" else ""
+    return gate, term.mantissa != 0, sorted(map(repr, (f for f in factors_of(term) if f.owner == "post")))
