@@ -1,7 +1,7 @@
 """The counters of on_products as text: from set sizes where those tell, else one by one in the loops.
 
 Where no factor of a variable's products lies in the synapse, a product is not 0 exactly where its
-column and its row are not 0. So `done` and the writes of a row are known before its loop. And a write
+column and its row are not 0. So `done` and the writes are known from the rows walked. And a write
 that changes nothing and is not limited has rounded to zero, unless its two products cancelled.
 """
 
@@ -28,7 +28,7 @@ class Counts:
         return [(k, t) for k, t in self.terms if t.target == name]
 
     def _known(self, name: str) -> bool:
-        """Whether the writes of a row are known from its columns (wrap32 may make a product 0)."""
+        """Whether writes are known from rows and columns (wrap32 may make a product 0)."""
         terms = self._of(name)
         plain = not any(f.owner == "syn" for _, t in terms for f in t.factors)
         wraps = self.program.traces is not None and self.lane == "i64"
@@ -39,30 +39,33 @@ class Counts:
         return sum(k not in self.skipped for k, _ in self._of(name)) < 2
 
     def _start_counts(self) -> None:
-        """Zero the section's counters; `common_<v>`: columns in which both products are not 0."""
+        """Zero the counters; rows_k: where product k is not 0, both_v: where the two of a variable are."""
         for v, name in enumerate(self.program.variables if self.counting else ()):
             self.put(*[f"{x}_{v} = i64(0)" for x in (*COUNTED.values(), "gone")])
-            terms = self._of(name)
-            if not self._known(name) or len(terms) < 2:
-                continue
-            (k, a), (m, b) = terms
-            if columns_of(a) == columns_of(b):
-                self.put(f"common_{v} = live_{k}")
-                continue
-            self.put(f"common_{v} = i64(0)", "for i in range(n_post):")
-            self.put(f"    common_{v} += i64(i32(column_{k}[i] != 0) & i32(column_{m}[i] != 0))")
+            if self._known(name):
+                self.put(*[f"rows_{k} = i64(0)" for k, _ in self._of(name)], f"both_{v} = i64(0)")
 
     def _count_row(self) -> None:
-        """What is known of row j before its loop."""
+        """Row j of those."""
         for v, name in enumerate(self.program.variables if self.counting else ()):
             if not self._known(name):
                 continue
             terms = self._of(name)
-            parts = [f"live_{k} * i64(z_{k} != 0)" for k, _ in terms]
-            self.put(f"many = i64({' + '.join(parts)})", f"done_{v} += many", f"written_{v} += many")
+            self.put(*[f"rows_{k} += i64(z_{k} != 0)" for k, _ in terms])
             if len(terms) == 2:
-                both = " & ".join(f"i32(z_{k} != 0)" for k, _ in terms)
-                self.put(f"written_{v} -= common_{v} * i64({both})")
+                self.put(f"both_{v} += " + " & ".join(f"i64(z_{k} != 0)" for k, _ in terms))
+
+    def _known_writes(self, v: int, name: str) -> None:
+        """done and writes of a variable from its rows and columns that are not 0."""
+        terms = self._of(name)
+        self.put(f"done_{v} = " + " + ".join(f"rows_{k} * live_{k}" for k, _ in terms))
+        common = f"live_{terms[0][0]}"
+        if len(terms) == 2 and columns_of(terms[0][1]) != columns_of(terms[1][1]):
+            common = f"common_{v}"
+            columns = " & ".join(f"i32(column_{k}[i] != 0)" for k, _ in terms)
+            self.put(f"common_{v} = i32(0)", f"for i in range(n_post if both_{v} > 0 else 0):")
+            self.put(f"    common_{v} = i32(common_{v} + ({columns}))")
+        self.put(f"written_{v} = done_{v} - both_{v} * {common}", f"lost_{v} = written_{v} - gone_{v}")
 
     def _sums(self, name: str) -> list[list[tuple[str, str]]]:
         """(counter, its increment at a synapse), by the 32-bit sum they share in a loop."""
@@ -120,7 +123,7 @@ class Counts:
         self.array("lines")
         for v, variable in enumerate(self.program.variables):
             if self._known(variable):
-                self.put(f"lost_{v} = written_{v} - gone_{v}")
+                self._known_writes(v, variable)
             for count, name in COUNTED.items():
                 if count == "draws" and self.program.sums.rounding != "stochastic":
                     continue

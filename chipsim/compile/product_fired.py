@@ -11,6 +11,7 @@ from collections.abc import Callable
 from chipsim.microcode.program import Factor, ProductTerm
 
 BLOCK = 4096  # synapses that are gathered, worked on in one loop, and scattered
+LANES = 32  # the loop's length is a multiple of it: products of 0 fill it up and change nothing
 FEW = 16  # columns are gathered where one in so many is not 0
 
 
@@ -101,8 +102,10 @@ class Fired:
 
     def _flush(self) -> None:
         """One loop over the gathered synapses of a block of rows, and their way back."""
+        self.put(f"whole = -(-filled // {LANES}) * {LANES}", "for m in range(filled, whole):")
+        self.put(*[f"    picked_{k}[m] = 0" for k, _ in self._live()])
         self.at = "m"
-        self._loop("for m in range(filled):")
+        self._loop("for m in range(whole):")
         self.at = "i"
         written = ["w" if self.program.register(v).is_weight else "r_" + v for v in self.program.variables]
         self.put("for r in range(stored):", "    j = u32(pick_rows[r])", f"    m = r * i64({self.many})")

@@ -15,7 +15,7 @@ import numpy as np
 from chipsim.compile.epoch_driver import is_general
 from chipsim.compile.product_counts import Counts, columns_of
 from chipsim.compile.product_epochs import General
-from chipsim.compile.product_fired import BLOCK, Fired, factors_of
+from chipsim.compile.product_fired import BLOCK, LANES, Fired, factors_of
 from chipsim.compile.product_write import Written
 from chipsim.compile.sections import COMMON, Function
 from chipsim.microcode.products import head_shift
@@ -34,7 +34,7 @@ def product_scratch(c: ConnectionPlan, synapses: int) -> dict[str, np.ndarray]:
     if not products:
         return {}
     lane = lane_of(c.program)
-    room = max(BLOCK, c.n_post)
+    room = max(BLOCK, -(-c.n_post // LANES) * LANES)
     kinds = {lane: {"i32": np.int32, "i64": np.int64}[lane], "f64": np.float64}
     return {
         **{f"pick_{x}": np.zeros((2 * products + variables, room), kind) for x, kind in kinds.items()},
