@@ -7,7 +7,7 @@ that changes nothing and is not limited has rounded to zero, unless its two prod
 
 from __future__ import annotations
 
-from chipsim.compile.product_fired import factors_of
+from chipsim.compile.product_fired import BLOCK, factors_of
 from chipsim.microcode.program import COUNTS, ProductTerm
 
 COUNTED = {
@@ -17,7 +17,6 @@ COUNTED = {
     "rounded_to_zero": "lost",
     "changed": "moved",
 }
-PACKED = 1 << 15  # two counts of a shorter loop share a 32-bit sum, which halves the sums over vectors
 
 
 class Counts:
@@ -70,12 +69,19 @@ class Counts:
     def _sums(self, name: str) -> list[list[tuple[str, str]]]:
         """(counter, its increment at a synapse), by the 32-bit sum they share in a loop."""
         if self._known(name):
-            pairs = [("over", "over_e"), ("moved", "moved_e"), ("gone", "gone_e")]
+            found = [("over", "over_e"), ("moved", "moved_e"), ("gone", "gone_e")]
         else:
-            pairs = [("written", "met"), ("over", "over_e"), ("lost", "lost_e"), ("moved", "moved_e")]
-            pairs += [] if self._once(name) else [("done", "done_e")]
-        step = 2 if self.c.n_post < PACKED else 1
-        return [pairs[at : at + step] for at in range(0, len(pairs), step)]
+            found = [("written", "met"), ("over", "over_e"), ("lost", "lost_e"), ("moved", "moved_e")]
+        step = len(self._fields())
+        sums = [found[at : at + step] for at in range(0, len(found), step)]
+        alone = [] if self._known(name) or self._once(name) else [[("done", "done_e")]]  # more than 1 each
+        return sums + alone
+
+    def _fields(self) -> tuple[int, ...]:
+        """Where the counts that share a 32-bit sum begin: in a short loop there is room for more. (Bit 0 is
+        left out because adding a constant under a mask takes one instruction unless it is 1.)"""
+        longest = max(self.c.n_post, 0 if self.at == "i" else BLOCK)
+        return (1, 11, 21) if longest < 1 << 10 else (1, 16) if longest < 1 << 15 else (0,)
 
     def _start_loop(self) -> None:
         for v, name in enumerate(self.program.variables if self.counting else ()):
@@ -83,13 +89,16 @@ class Counts:
 
     def _end_loop(self) -> None:
         """Add a loop's counts to the section's."""
+        fields = self._fields()
         for v, name in enumerate(self.program.variables if self.counting else ()):
-            for at, (low, *high) in enumerate(self._sums(name)):
-                masked = f"n{v}_{at} & i32({PACKED - 1})" if high else f"n{v}_{at}"
-                self.put(f"{low[0]}_{v} += i64({masked})")
-                self.put(*[f"{x[0]}_{v} += i64(n{v}_{at} >> i32(15))" for x in high])
-                if low[0] == "written" and self._once(name):
-                    self.put(f"done_{v} += i64({masked})")
+            for at, group in enumerate(self._sums(name)):
+                for place, (counter, _) in zip(fields, group, strict=False):
+                    text = f"n{v}_{at}"
+                    if len(group) > 1:
+                        text = f"i32({text} >> i32({place})) & i32({(1 << (fields[1] - fields[0])) - 1})"
+                    self.put(f"{counter}_{v} += i64({text})")
+                    if counter == "written" and self._once(name):
+                        self.put(f"done_{v} += i64({text})")
 
     def _count_product(self, name: str, first: bool) -> None:
         """At a synapse: what became of one product. What is added to the accumulator differs from the
@@ -112,9 +121,15 @@ class Counts:
         else:
             kept = "i32(over_e == 0) & i32(moved_e == 0)"
             self.put(f"lost_e = i32(i32(lost_e | i32(acc != {start})) & {kept})")
-        for at, (low, *high) in enumerate(self._sums(name)):
-            text = "".join(f" + i32({x[1]} << i32(15))" for x in high)
-            self.put(f"n{v}_{at} = i32(n{v}_{at} + " + (f"i32({low[1]}{text}))" if high else f"{low[1]})"))
+        for at, group in enumerate(self._sums(name)):
+            ones = [one for _, one in group]
+            if len(group) > 1:
+                pairs = zip(ones, self._fields(), strict=False)
+                ones = [f"i32({one} << i32({place}))" for one, place in pairs]
+            text = ones[0]
+            for one in ones[1:]:
+                text = f"i32({text} + {one})"
+            self.put(f"n{v}_{at} = i32(n{v}_{at} + {text})")
 
     def _finish(self) -> None:
         """Add the counters to each variable's row."""
