@@ -54,7 +54,7 @@ def test_programs_in_whose_steps_few_columns_are_left(tmp_path):
 @pytest.mark.one_python
 def test_counts_of_long_rows(tmp_path):
     """A row of 600 neurons and several products has more products than a count of ten bits holds."""
-    total = counters((1001, 1003, 1005, 1009), tmp_path, NUMBA_DISABLE_JIT="1")
+    total = counters((1001, 1015, 1020, 1045), tmp_path, NUMBA_DISABLE_JIT="1")
     assert (total[[DONE, CHANGED]] > 10_000).all()
 
 
