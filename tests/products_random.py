@@ -64,6 +64,17 @@ def program_text(rng: random.Random) -> str:
     return text if rng.random() < 0.5 else _plain(text)
 
 
+def column_text(rng: random.Random) -> str:
+    """A rule whose products have a factor per neuron and no y0: all columns are worked on, or few."""
+    lines = []
+    for target in "wwt" if rng.random() < 0.7 else "wtt":
+        gate, factors = rng.choice(("x0", "u0", "u0", "u1")), [rng.choice(("y", "y", "y", "(y - 3)"))]
+        factors += rng.choice((["x"], ["z"], ["x"], ["x", "z"], ["sgn(w)"], []))
+        number, power = rng.choice((1, 3, 5, 7)), rng.randint(-7, 4)
+        lines.append(f"{target} {rng.choice('+-')}= {number} * 2^{power} * " + " * ".join([gate, *factors]))
+    return _plain(HEAD.format(on_pre="", on_post="", products="\n".join("    " + line for line in lines)))
+
+
 def _plain(text: str) -> str:
     """Without the third factor."""
     drop = ("in m from", "temp d", "on_third_factor:", "d = m", "w -= d * x")
@@ -105,13 +116,15 @@ def chip_for(rng: random.Random):
 
 
 def random_plan(seed: int):
-    """(plan, events, labels) of case `seed`."""
+    """(plan, events, labels) of case `seed`; every fifth has products with a factor per neuron, those from
+    1000 on have long rows."""
     rng = random.Random(seed)
     net = Network()
+    size, text = (64, column_text(rng)) if seed % 5 == 0 else (6, program_text(rng))
+    size, shape = (size, (2, 15, 7)) if seed < 1000 else (600, (2, 3, 7))
     net.source("in", 7)
-    net.lif("h", 6, tau_v_ms=10, threshold=0.3, reset="hard")
-    text = program_text(rng)
-    sparse = np.random.default_rng(seed).random((7, 6)) < 0.5 if rng.random() < 0.3 else None
+    net.lif("h", size, tau_v_ms=10, threshold=rng.choice((1.2, 2)) if size > 6 else 0.3, reset="hard")
+    sparse = np.random.default_rng(seed).random((7, size)) < 0.5 if rng.random() < 0.3 else None
     net.connect("in", "h", rule="mixed", w_range=1.0, **({} if sparse is None else {"sparse": _csr(sparse)}))
     if "third_factor" in text:
         net.readout("h", 3)
@@ -124,7 +137,7 @@ def random_plan(seed: int):
         noise=rng.choice(("lane", "lane", "element", "shared", "lfsr")),
     )
     draws = np.random.default_rng(seed + 1)
-    events = Events.from_dense((draws.random((2, 15, 7)) < 0.4).astype(np.int8))
+    events = Events.from_dense((draws.random(shape) < 0.4).astype(np.int8))
     return bound, events, np.array([0, 2])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,7 @@ def printed(script: str, *arguments: object, cache: Path, **environment: str) ->
     return run.stdout
 
 
-def counters(seeds: range, cache: Path, **environment: str) -> np.ndarray:
+def counters(seeds: Iterable[int], cache: Path, **environment: str) -> np.ndarray:
     """The summed counters of random cases on which both back ends agree."""
     return np.array(printed("products_random.py", *seeds, cache=cache, **environment).split(), int)
 
@@ -44,9 +45,23 @@ def test_forty_random_programs_in_plain_python(tmp_path):
 
 
 @pytest.mark.one_python
+def test_programs_in_whose_steps_few_columns_are_left(tmp_path):
+    """Every fifth random case has 64 neurons and products with a factor per neuron."""
+    total = counters(range(60, 160, 5), tmp_path, NUMBA_DISABLE_JIT="1")
+    assert (total[[DONE, DRAWS, SATURATED, ZERO, CHANGED]] > 1000).all()
+
+
+@pytest.mark.one_python
+def test_counts_of_long_rows(tmp_path):
+    """A row of 600 neurons and several products has more products than a count of ten bits holds."""
+    total = counters((1001, 1015, 1020, 1045), tmp_path, NUMBA_DISABLE_JIT="1")
+    assert (total[[DONE, CHANGED]] > 10_000).all()
+
+
+@pytest.mark.one_python
 @pytest.mark.slow
-def test_three_random_programs_compiled(tmp_path):
-    total = counters(range(41, 44), tmp_path)
+def test_random_programs_compiled(tmp_path):
+    total = counters((41, 42, 43, 60, 105), tmp_path)
     assert (total[[DONE, CHANGED]] > 100).all()
 
 

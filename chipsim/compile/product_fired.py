@@ -11,6 +11,7 @@ from collections.abc import Callable
 from chipsim.microcode.program import Factor, ProductTerm
 
 BLOCK = 4096  # synapses that are gathered, worked on in one loop, and scattered
+LANES = 32  # the loop's length is a multiple of it: products of 0 fill it up and change nothing
 FEW = 16  # columns are gathered where one in so many is not 0
 
 
@@ -66,14 +67,15 @@ class Fired:
         """The columns of the list in row j."""
         self.put("pick_rows[stored] = j", "stored += 1", f"for k in range({self.many}):")
         self.level += 1
-        self.put(f"i = u32({self.column})", *[f"picked_{a}[filled] = {a}[j, i]" for a in self._stored()])
+        self.put(f"i, m = u32({self.column}), u32(filled + k)")  # unsigned: no wrap-around check
+        self.put(*[f"picked_{a}[m] = {a}[j, i]" for a in self._stored()])
         for k, _ in self._live():
-            self.put(f"picked_{k}[filled] = {self.cast(f'column_{k}[i] * z_{k}')}")
+            self.put(f"picked_{k}[m] = {self.cast(f'column_{k}[i] * z_{k}')}")
         if self._drawn:
             for v, _ in enumerate(self.program.variables):
-                self.put(f"picked_words_{v}[filled] = {self._word(v)}")
-        self.put("filled += 1")
+                self.put(f"picked_words_{v}[m] = {self._word(v)}")
         self.level -= 1
+        self.put(f"filled += {self.many}")
 
     def _wide(self) -> list[int]:
         """Products that are worked on along whole rows: those without y0, and beside one of x0 without y0
@@ -100,13 +102,15 @@ class Fired:
 
     def _flush(self) -> None:
         """One loop over the gathered synapses of a block of rows, and their way back."""
+        self.put(f"whole = -(-filled // {LANES}) * {LANES}", "for m in range(filled, whole):")
+        self.put(*[f"    picked_{k}[m] = 0" for k, _ in self._live()])
         self.at = "m"
-        self._loop("for m in range(filled):")
+        self._loop("for m in range(whole):")
         self.at = "i"
         written = ["w" if self.program.register(v).is_weight else "r_" + v for v in self.program.variables]
         self.put("for r in range(stored):", "    j = u32(pick_rows[r])", f"    m = r * i64({self.many})")
         self.put(f"    for k in range({self.many}):", f"        i = u32({self.column})")
-        self.put(*[f"        {a}[j, i] = picked_{a}[m + k]" for a in written])
+        self.put(*[f"        {a}[j, i] = picked_{a}[u32(m + k)]" for a in written])
 
     def _stored(self) -> list[str]:
         """Arrays of the synaptic values that products read or write."""

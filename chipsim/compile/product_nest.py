@@ -13,9 +13,9 @@ from dataclasses import replace
 import numpy as np
 
 from chipsim.compile.epoch_driver import is_general
-from chipsim.compile.product_counts import Counts
+from chipsim.compile.product_counts import Counts, columns_of
 from chipsim.compile.product_epochs import General
-from chipsim.compile.product_fired import BLOCK, Fired, factors_of
+from chipsim.compile.product_fired import BLOCK, LANES, Fired, factors_of
 from chipsim.compile.product_write import Written
 from chipsim.compile.sections import COMMON, Function
 from chipsim.microcode.products import head_shift
@@ -34,7 +34,7 @@ def product_scratch(c: ConnectionPlan, synapses: int) -> dict[str, np.ndarray]:
     if not products:
         return {}
     lane = lane_of(c.program)
-    room = max(BLOCK, c.n_post)
+    room = max(BLOCK, -(-c.n_post // LANES) * LANES)
     kinds = {lane: {"i32": np.int32, "i64": np.int64}[lane], "f64": np.float64}
     return {
         **{f"pick_{x}": np.zeros((2 * products + variables, room), kind) for x, kind in kinds.items()},
@@ -120,8 +120,9 @@ class _Nest(Fired, General, Written, Counts):
             self.put(f"clear2({self.array('r_' + name)})")
 
     def _fast(self) -> None:
-        for k, term in self.terms:
-            self._column(k, term)
+        gates = {k: t.gate if t.gate[0] == "u" else "" for k, t in self.terms}
+        for gate in dict.fromkeys(gates.values()):
+            self._columns(gate, [(k, t) for k, t in self.terms if gates[k] == gate])
         self.put(f"if {' + '.join(f'live_{k}' for k, _ in self.terms)} > 0:")
         self.level += 1
         self._rows()
@@ -140,25 +141,32 @@ class _Nest(Fired, General, Written, Counts):
             if self.downwards:
                 self.put(f"right_{k} = max(i64(-(e_{k} + {sums.frac})), i64(0))")
 
-    def _column(self, k: int, term: ProductTerm) -> None:
-        """prod[k, i]: mantissa times the factors per neuron; live_k: how many are not 0."""
-        owned = [f for f in factors_of(term) if f.owner == "post"]
+    def _columns(self, gate: str, terms: list[tuple[int, ProductTerm]]) -> None:
+        """prod[k, i]: mantissa times the factors per neuron; live_k: how many are not 0. gate: u<k> or no."""
+        self.array(self.prod)
+        same = {k: next(m for m, t in terms if columns_of(t) == columns_of(term)) for k, term in terms}
+        counted = sorted(set(same.values()))
+        self.put(*[f"live_{k} = i64(0)" for k, _ in terms])
+        if gate:
+            every = self.program.learning_epoch << int(gate[1:])
+            self.put(f"if n % {every} == 0:")
+            self.level += 1
+        self.put(*[f"some_{k} = i32(0)" for k in counted], "for i in range(n_post):")
+        for k, term in terms:
+            self.put(f"    {self.prod}[{k}, i] = {self._column(k, term)}")
+        self.put(*[f"    some_{k} = i32(some_{k} + i32({self.prod}[{k}, i] != 0))" for k in counted])
+        self.put(*[f"live_{k} = i64(some_{same[k]})" for k, _ in terms])
+        self.level -= 1 if gate else 0
+
+    def _column(self, k: int, term: ProductTerm) -> str:
+        """Mantissa times the factors per neuron as text."""
         text = self.cast(f"m_{k}")
         if self.twin:
             lsb = float(self.program.register(term.target).fmt.lsb)
             text = f"m_{k} * 2.0 ** f64(e_{k} - {head_shift(term, self.program.sums)}) * {lsb!r}"
-        for f in owned:
+        for f in (f for f in factors_of(term) if f.owner == "post"):
             text = self.cast(f"{text} * {self.value(f)}")
-        self.array(self.prod)
-        self.put(f"live_{k} = i64(0)")
-        if term.gate[0] == "u":
-            every = self.program.learning_epoch << int(term.gate[1:])
-            self.put(f"if n % {every} == 0:")
-            self.level += 1
-        self.put("for i in range(n_post):", f"    {self.prod}[{k}, i] = {text}")
-        self.put(f"    live_{k} += i64({self.prod}[{k}, i] != 0)")
-        if term.gate[0] == "u":
-            self.level -= 1
+        return text
 
     def value(self, f: Factor) -> str:
         """A factor's limited value as text (indices j, i, and s or the row's slice)."""
@@ -202,13 +210,14 @@ class _Nest(Fired, General, Written, Counts):
             self._words()
         self.put(*[f"column_{k} = {self.prod}[{k}]" for k, _ in self.terms])
         self._start_counts()
+        narrow = [k for k, _ in self.terms if k not in self._wide()]
         if self.gathers:
             self._views()
-            if self._wide():
-                self._few()
-                self.put("else:")
-                self.level += 1
-        if self.gathers and len(self._wide()) < len(self.terms):
+        if self.gathers and not narrow:
+            self._few()
+            self.put("else:")
+            self.level += 1
+        if self.gathers and narrow:
             self._blocks(f"{self.array('fidx')}[0, k]", "nf[0]", self._row, set(self._wide()))
         else:
             self.array("fidx")
@@ -216,7 +225,7 @@ class _Nest(Fired, General, Written, Counts):
             self.level += 1
             self._row()
             self.level -= 1
-        self.level -= 1 if self.gathers and self._wide() else 0
+        self.level -= 1 if self.gathers and not narrow else 0
         self._finish()
 
     def _row_scalars(self) -> None:
