@@ -27,7 +27,8 @@ def _block(context, builder, array_type, array, at, size: int, itemsize: int):
     data = context.make_array(array_type)(context, builder, array).data
     first = builder.bitcast(data, ir.IntType(8).as_pointer())
     first = builder.gep(first, [builder.mul(at, ir.IntType(64)(itemsize))])
-    return builder.bitcast(first, ir.VectorType(ir.IntType(8 * itemsize), _lanes(size, 8 * itemsize)).as_pointer())
+    block = ir.VectorType(ir.IntType(8 * itemsize), _lanes(size, 8 * itemsize))
+    return builder.bitcast(first, block.as_pointer())
 
 
 def _mask(what: str, size: int):
@@ -75,7 +76,7 @@ def _copy(size: int):
 
 
 def _elements(size: int):
-    """A function of (row): how many elements a block has, as a constant (`row.itemsize` is read at run time)."""
+    """A function of (row): how many elements a block has, a constant (`row.itemsize` is read at run time)."""
 
     def elements(typing, row):
         def lower(context, builder, signature, args):
