@@ -93,14 +93,14 @@ def _packed(layer: LayerPlan) -> bool:
 def _totals(layer: LayerPlan, counting: bool) -> list[str]:
     if not counting:
         return []
-    apart = ["        over_v = busy >> 16", "        busy &= 65535"] if _packed(layer) else []
+    packed = _packed(layer)
+    busy = "i64(busy & i32(65535))" if packed else "busy"
     return [
-        *apart,
-        "        stat[1] += busy",
-        "        stat[2] += n - busy",
+        f"        stat[1] += {busy}",
+        f"        stat[2] += n - {busy}",
         "        stat[3] += over_a",
         "        stat[4] += over_u",
-        "        stat[5] += over_v",
+        f"        stat[5] += {'i64(busy >> i32(16))' if packed else 'over_v'}",
     ]
 
 

@@ -104,10 +104,16 @@ def _prelude(site: Site, plan: Plan, c: ConnectionPlan, suffix: str, section: st
     return out
 
 
+def contexts_loop(site: Site) -> str:
+    """The head of a loop over all contexts; a number that the compiler knows costs no loop."""
+    return f"    for b in range({'B' if site.contexts > 1 else 1}):"
+
+
 def _hits(site: Site, section: str) -> list[str]:
-    """Which contexts the section reaches (a third factor: at how many neurons); return where none is."""
+    """Which contexts the section reaches, hit (a third factor: how many neurons); return where none is."""
     test = {"on_pre": "nact[b] > 0", "on_post": "nf[b] > 0"}.get(section)
-    out = ["    some = 0", "    for b in range(B):"]
+    each = contexts_loop(site)
+    out = ["    some = 0", each]
     if section == "on_third_factor":
         site.array("m"), site.array("reach_post")
         out += [
@@ -132,11 +138,11 @@ def _hits(site: Site, section: str) -> list[str]:
 
 def _reach_of_axons(site: Site) -> list[str]:
     """reach_pre (several contexts) and, in sparse connections, the union of targets."""
-    out = []
+    out, each = [], contexts_loop(site)
     if "reach_pre" in site.used:
         site.array("act")
         out += [
-            "    for b in range(B):",
+            each,
             "        for j in range(n_pre):",
             "            reach_pre[b, j] = 0",
             "        for k in range(nact[b]):",
@@ -146,7 +152,7 @@ def _reach_of_axons(site: Site) -> list[str]:
         for x in ("act", "ptr", "tgt"):
             site.array(x)
         out += [
-            "    for b in range(B):",
+            each,
             "        for i in range(n_post):",
             "            reach_post[b, i] = 0",
             "        for k in range(nact[b]):",
@@ -159,7 +165,7 @@ def _reach_of_axons(site: Site) -> list[str]:
 
 def _clear(site: Site, c: ConnectionPlan, section: str) -> list[str]:
     """Temps are 0 when their section begins; published registers of unreached neurons are 0."""
-    out = []
+    out, each = [], contexts_loop(site)
     lines = c.program.section(section)
     names = {x.target.name for x in lines if x.target.temp}
     for name in sorted(names | _read_temps(c, lines)):
@@ -170,7 +176,7 @@ def _clear(site: Site, c: ConnectionPlan, section: str) -> list[str]:
             out += [f"    clear{2 if c.sparse else 3}({array})"]
         else:
             out += [
-                "    for b in range(B):",
+                each,
                 f"        for e in range({size}):",
                 f"            {array}[b, e] = 0",
             ]
@@ -178,7 +184,7 @@ def _clear(site: Site, c: ConnectionPlan, section: str) -> list[str]:
         for name in sorted({x.target.name for x in lines if x.target.publish}):
             array = site.array("r_" + name)
             out += [
-                "    for b in range(B):",
+                each,
                 "        for e in range(n_post):",
                 f"            {array}[b, e] = 0",
             ]

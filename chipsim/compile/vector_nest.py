@@ -62,17 +62,15 @@ def _step(nest) -> int:
 
 
 def _bounded_step(nest, ref: str, step: int) -> None:
-    """A write that can only meet one limit; a branch there is cheaper than counting at every element."""
-    lane, t, k = nest.lane, nest.line.target, nest.line.ordinal
+    """A write that can only meet one limit: a branch, as machine code of a scalar limit has one anyhow."""
+    lane, t = nest.lane, nest.line.target
     nest.site.array("lines")
-    limit = f"{lane}({t.hi if step > 0 else t.lo})"
-    nest.put(
-        f"E = {nest.exact()}", f"old = {lane}({ref})", *rounded(nest.line, nest.drop, lane, "0"), "new = q"
-    )
-    nest.put(f"if q {'>' if step > 0 else '<'} {limit}:", f"    new = {limit}")
+    limit, k = f"{lane}({t.hi if step > 0 else t.lo})", nest.line.ordinal
+    nest.put(f"E = {nest.exact()}", f"old = {lane}({ref})", *rounded(nest.line, nest.drop, lane, "0"))
+    nest.put(f"if q {'>' if step > 0 else '<'} {limit}:", f"    q = {limit}")
     nest.put(f"    lines[{k}, {COUNTS.index('saturated')}] += 1")
-    nest.put(f"    lines[{k}, {COUNTS.index('changed')}] -= i64(old == new)")
-    nest.put(f"{ref} = new")
+    nest.put("    if old == q:", f"        lines[{k}, {COUNTS.index('changed')}] -= 1")
+    nest.put(f"{ref} = q")
 
 
 # ---------------------------------------------------------------- all elements
@@ -104,15 +102,14 @@ def _whole(nest, owner: str) -> None:
 
 def _reached(nest, mask: str) -> str:
     """Text of how many elements the section reaches in context b."""
-    section = nest.line.section
-    if section == "on_third_factor":
-        return "hit[b]"
-    return "nf[b]" if section == "on_post" else f"filled({mask.removesuffix(', i]')}])"
+    return "hit[b]" if nest.line.section == "on_third_factor" else f"filled({mask.removesuffix(', i]')}])"
 
 
 def _cleared(nest, register) -> bool:
-    """Whether a register is 0 at every neuron that the section does not reach."""
-    return register.temp or (register.publish and nest.line.section == "on_third_factor")
+    """Whether the section clears a register when it begins: at neurons it does not reach it stays 0."""
+    section = nest.line.section
+    written = any(x.target.name == register.name for x in nest.program.section(section))
+    return register.temp or (register.publish and section == "on_third_factor" and written)
 
 
 def _fresh(nest) -> bool:
@@ -125,7 +122,7 @@ def _fresh(nest) -> bool:
 def _silent(nest) -> bool:
     """Whether E and the target are 0 at neurons without a third factor, so that the line needs no mask."""
     line, program = nest.line, nest.program
-    if line.section != "on_third_factor" or line.form != "scale":
+    if line.section != "on_third_factor" or line.form != "scale" or nest.site.twin:
         return False
     if line.mode == "=" and not _cleared(nest, line.target):
         return False

@@ -188,9 +188,9 @@ def _largest_input(network: Network, c: ConnectionPlan) -> int:
     """Like `_input_bound`, whatever the weights are: of all values of their format, counted synapse by
     synapse where a pair may have several."""
     sparse = network.connections[c.index].sparse
-    fan_in = (
-        c.fan_in if sparse is None else int(np.bincount(np.asarray(sparse[1], np.int64), minlength=1).max())
-    )
+    fan_in = c.fan_in
+    if sparse is not None:
+        fan_in = int(np.bincount(np.asarray(sparse[1], np.int64), minlength=1).max())
     return _input_bound(network, replace(c, w_lo=c.weight.lo, w_hi=c.weight.hi), fan_in)
 
 
