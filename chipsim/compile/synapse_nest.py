@@ -66,33 +66,38 @@ def _rows(nest) -> None:
     if by_column:
         _column_mask(nest, reach, nest.condition() if when_owner == "post" else None)
     split = _split(nest) if line.mode != "=" and line.form == "scale" else None
-    per_row = not (when_owner == "syn" or (sparse and by_column))
+    per_row = _per_row(nest, by_column)
     narrow = dense_row.sums(nest, split, per_row)
     if split and split[0]:
         _post_vector(nest, split[0], by_column, narrow and not dense_row.always_fits(nest))
+    outer, asked, in_bulk = nest.level, when_owner in ROW_OWNERS, per_row and not sparse
+    if asked and in_bulk:
+        nest.count("walked = i64(0)")
     _open_rows(nest)
-    top = nest.level
     length = "ptr[j + 1] - ptr[j]" if sparse else "n_post"
     if sparse:
         nest.site.array("ptr"), nest.site.array("tgt")
-    if when_owner in ROW_OWNERS:
-        cond = nest.condition()
-        nest.put(f"if not {cond}:")
+    if asked:
+        nest.put(f"if not {nest.condition()}:")
         nest.level += 1
-        if per_row:
-            nest.count(f"skipped += {'reached' if by_column else length}")
-        else:
-            nest.put("for s in range(ptr[j], ptr[j + 1]):")
-            counted = nest.site.counting and not nest.site.twin
-            nest.put("    skipped += i64(cols[tgt[s]])" if counted else "    pass")
+        if not in_bulk:
+            _skipped_row(nest, per_row, by_column, length)
         nest.put("continue")
         nest.level -= 1
-    if per_row:
-        if by_column:
-            nest.count("done += chosen")
-            nest.count("skipped += reached - chosen")
-        else:
-            nest.count(f"done += {length}")
+    if in_bulk and asked:
+        nest.count("walked += 1")
+    elif per_row and not in_bulk:
+        nest.count(f"done += {length}")
+    _row(nest, split, by_column, length)
+    nest.level = outer
+    if in_bulk:
+        _count_rows(nest, asked, by_column)
+
+
+def _row(nest, split: tuple[list, list] | None, by_column: bool, length: str) -> None:
+    """The statements of row j: in narrow lanes, gathered, or one loop."""
+    line, sparse, when_owner = nest.line, nest.site.connection.sparse, _when_owner(nest)
+    per_row = _per_row(nest, by_column)
     if split:
         _row_factor(nest, split, skip=per_row)
     saturates = line.target.overflow == "saturate"
@@ -105,11 +110,35 @@ def _rows(nest) -> None:
         sparse_row(nest, split, by_column)
     elif dense_row.decays(nest, by_column):
         _along_row(nest, lambda: dense_row.scale_row(nest))
-    elif narrow:
+    elif dense_row.sums(nest, split, per_row):
         _along_row(nest, lambda: _narrow_row(nest, split, by_column))
     else:
         _along_row(nest, lambda: _row_loop(nest, split, by_column, when_owner))
-    nest.level = top
+
+
+def _per_row(nest, by_column: bool) -> bool:
+    """Whether all reached synapses of a row are written, or none."""
+    return not (_when_owner(nest) == "syn" or (nest.site.connection.sparse and by_column))
+
+
+def _skipped_row(nest, per_row: bool, by_column: bool, length: str) -> None:
+    """Count the synapses of a row whose `when` does not hold."""
+    if per_row:
+        nest.count(f"skipped += {'reached' if by_column else length}")
+        return
+    nest.put("for s in range(ptr[j], ptr[j + 1]):")
+    counted = nest.site.counting and not nest.site.twin
+    nest.put("    skipped += i64(cols[tgt[s]])" if counted else "    pass")
+
+
+def _count_rows(nest, asked: bool, by_column: bool) -> None:
+    """Count all dense rows at once, `walked` of them not left out by a `when`."""
+    rows = "i64(nact[b])" if nest.line.section == "on_pre" else "n_pre"
+    walked = "walked" if asked else rows
+    nest.count(f"done += {walked} * {'chosen' if by_column else 'n_post'}")
+    if asked or by_column:
+        all_of_row, written = ("reached", "chosen") if by_column else ("n_post", "n_post")
+        nest.count(f"skipped += {rows} * {all_of_row} - {walked} * {written}")
 
 
 def _column_mask(nest, reach: str | None, when: str | None) -> None:
