@@ -26,12 +26,16 @@ def _room(nest) -> int:
     return (1 << (_bits(nest) - 1)) - 1
 
 
-def _narrow(nest) -> bool:
-    """Whether a line's writes can be made in lanes of the stored type at all."""
-    noise = nest.site.connection.noise
-    drawn = not nest.draws or noise == "shared" or nest.narrow
+def _lanes_do(nest) -> bool:
+    """Whether a line's writes can be made in lanes of the stored type, draws apart."""
     known = nest.lane == "i32" and nest.drop.lo >= 0 and nest.line.target.rounding != "trunc"
-    return drawn and known and not nest.site.connection.sparse and _bits(nest) <= 16
+    return known and _bits(nest) <= 16
+
+
+def _narrow(nest) -> bool:
+    """Whether a line's writes along dense rows can be made in lanes of the stored type at all."""
+    drawn = not nest.draws or nest.site.connection.noise == "shared" or nest.narrow
+    return drawn and _lanes_do(nest) and not nest.site.connection.sparse
 
 
 def sums(nest, split: tuple[list, list] | None, per_row: bool) -> bool:
@@ -45,6 +49,13 @@ def decays(nest, by_column: bool) -> bool:
     if by_column or nest.can[0] or not _own(line) or not _narrow(nest):
         return False
     return line.when is None or line.when.owner != "syn"
+
+
+def vector_decays(nest) -> bool:
+    """Whether a line assigns all axons or neurons their own value times a constant, never limited."""
+    line = nest.line
+    drawn = not nest.draws or nest.site.connection.noise in ("lane", "element")
+    return drawn and line.when is None and not nest.can[0] and _own(line) and _lanes_do(nest)
 
 
 def _own(line: BoundLine) -> bool:
@@ -114,10 +125,23 @@ def add_row(nest, vec: str, factor: str, otherwise) -> None:
 
 def scale_row(nest) -> None:
     """The decay of row j."""
-    line = nest.line
     row = nest.view("syn", nest.target, nest.per_context).removesuffix("[i]")
+    _scale(nest, row, *_random(nest))
+
+
+def scale_vector(nest, owner: str) -> None:
+    """The decay of all axons or neurons of context b, its words included."""
+    words, word = "None", _random(nest)[1] if not nest.draws else "u32(0)"
+    if nest.draws:
+        words = nest.site.array("even_pre" if owner == "pre" else "even")
+        nest.key()
+        nest.put(f"fill_even_top(key, {words}, {nest.drop_text})")
+    _scale(nest, f"{nest.target}[b]", words, word)
+
+
+def _scale(nest, row: str, words: str, word: str) -> None:
+    line = nest.line
     k = prod(x.raw for x in (line.a, line.b) if x is not None and x.raw is not None)
-    words, word = _random(nest)
     arguments = f"{row}, {-k if line.negate else k}, {words}, {word}, {nest.drop_text}"
     _call(nest, "scale_row", "lost_n, moved_n", arguments)
     nest.count("losts += lost_n")

@@ -6,6 +6,7 @@ What is counted, and how, is chosen here. Results stored in 8 or 16 bits are cou
 
 from __future__ import annotations
 
+from chipsim.compile import dense_row
 from chipsim.compile.exact import exact_value
 from chipsim.compile.nests import array_of
 from chipsim.compile.rounding import rounded
@@ -16,11 +17,13 @@ def vector_nest(nest, owner: str) -> None:
     """Emit a line whose target belongs to axons ("pre") or neurons ("post")."""
     start = nest.level
     nest.each_context()
-    nest.words()
-    if owner == "pre" and nest.line.section == "on_pre":
-        _listed(nest)
+    listed = owner == "pre" and nest.line.section == "on_pre"
+    if not listed and nest.reach_mask(owner) is None and dense_row.vector_decays(nest):
+        dense_row.scale_vector(nest, owner)
+        nest.count(f"done += {'n_pre' if owner == 'pre' else 'n_post'}")
     else:
-        _whole(nest, owner)
+        nest.words()
+        _listed(nest) if listed else _whole(nest, owner)
     nest.level = start
     nest.finish()
 
