@@ -75,9 +75,10 @@ else:
         return u32(x) >> n
 
 
-# Kernels allocate nothing and only borrow their arrays, so numba need not count references to them:
+COMMON = {"nogil": True, "error_model": "numpy"}
+# Generated kernels allocate nothing and only borrow their arrays, so numba need not count references to them:
 # four atomic operations per array and call cost more than most lines of a rule.
-OPTIONS = {"nogil": True, "error_model": "numpy", "_nrt": False}
+OPTIONS = {**COMMON, "_nrt": False}
 
 
 def jit(function):
@@ -100,4 +101,9 @@ def jit_part(function):
     """Like `jit_inner`, and never cached by itself: for kernels in several files, whose callers numba would
     keep when another file changes. `reckon_entry.entry` caches the whole by the content of all files."""
     options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True} if JIT else {}
-    return numba.njit(**OPTIONS, **options)(function)
+    return numba.njit(**COMMON, **options)(function)
+
+
+def jit_whole(function):
+    """Like `jit_entry`, for a caller of such parts: what they allocate is compiled under its options."""
+    return numba.njit(cache=True, no_cfunc_wrapper=True, **COMMON)(function)

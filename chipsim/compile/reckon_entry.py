@@ -14,11 +14,11 @@ HERE = Path(__file__).parent
 FILES = ("reckon_kernels.py", "reckon_learn.py", "reckon_tables.py", "reckon_run.py")
 TEXT = '''"""ReckOn's kernels, content {digest}: {name} as Python calls it."""
 
-from chipsim.compile.lanes import jit_entry
+from chipsim.compile.lanes import jit_whole
 from {module} import {name} as part
 
 
-@jit_entry
+@jit_whole
 def {name}({arguments}):
     return part({arguments})
 '''
