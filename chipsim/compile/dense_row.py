@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from math import prod
 
-from chipsim.microcode.program import BoundLine
+from chipsim.compile.nests import array_of
 from chipsim.state import storage
 
 WIDER = (1 << 15) - 256  # below: a step and an 8-bit value add up in 16 bits
@@ -46,7 +46,7 @@ def sums(nest, split: tuple[list, list] | None, per_row: bool) -> bool:
 def decays(nest, by_column: bool) -> bool:
     """Whether a line in dense rows assigns all synapses of a row their own value times a constant."""
     line = nest.line
-    if by_column or nest.can[0] or not _own(line) or not _narrow(nest):
+    if by_column or nest.can[0] or not scaled(nest) or not _narrow(nest):
         return False
     return line.when is None or line.when.owner != "syn"
 
@@ -55,16 +55,22 @@ def vector_decays(nest) -> bool:
     """Whether a line assigns all axons or neurons their own value times a constant, never limited."""
     line = nest.line
     drawn = not nest.draws or nest.site.connection.noise in ("lane", "element")
-    return drawn and line.when is None and not nest.can[0] and _own(line) and _lanes_do(nest)
+    return drawn and line.when is None and not nest.can[0] and scaled(nest) and _lanes_do(nest)
 
 
-def _own(line: BoundLine) -> bool:
+def scaled(nest) -> bool:
+    """Whether a line assigns its target times a constant other than 0: E is 0 where the target was.
+
+    By arrays, not names: in on_replay a register of the history is read from there.
+    """
+    line = nest.line
     if line.mode != "=" or line.form != "scale":
         return False
     factors = [x for x in (line.a, line.b) if x is not None]
     read = [x for x in factors if x.raw is None]
-    same = len(read) == 1 and read[0].kind == "register" and read[0].name == line.target.name
-    return same and all(x.raw != 0 for x in factors)
+    if len(read) != 1 or read[0].kind != "register" or any(x.raw == 0 for x in factors):
+        return False
+    return array_of(read[0], nest.program, line.section) == nest.target
 
 
 def always_fits(nest, room: int = 0) -> bool:
@@ -109,8 +115,8 @@ def add_row(nest, vec: str, factor: str, otherwise) -> None:
         if not fits:
             nest.put(f"if reach < {room}:")
         nest.level += not fits
-        _call(nest, name, "kept_n, over_n, moved_n", arguments)
-        nest.count(f"losts += {nest.block_nz} - kept_n")
+        _call(nest, name, "steps_n, over_n, moved_n", arguments)
+        nest.count(f"losts += {nest.block_nz} - steps_n")
         nest.count("overs += over_n")
         nest.count("moveds += moved_n")
         if fits:

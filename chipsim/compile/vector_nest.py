@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from chipsim.compile import dense_row
 from chipsim.compile.exact import exact_value
-from chipsim.compile.nests import array_of
 from chipsim.compile.rounding import rounded
 from chipsim.microcode.program import COUNTS
 
@@ -137,21 +136,12 @@ def _silent(nest) -> bool:
     return False
 
 
-def _scaled(nest) -> bool:
-    """Whether a line multiplies its target by a constant other than 0: E is 0 where the target was."""
-    line = nest.line
-    if line.form != "scale" or line.mode != "=" or line.a.kind != "register":
-        return False
-    own = array_of(line.a, nest.program, line.section) == nest.target
-    return own and (line.b is None or line.b.raw not in (None, 0))
-
-
 def _after(nest) -> set[str]:
     """What is counted after the loop: changes, and `lost` where it follows from the row before and after
     it (`was`)."""
     if not nest.site.counting or nest.site.twin or nest.line.target.fmt.bits > 16:
         return set()
-    if nest.can[1] and _scaled(nest):
+    if nest.can[1] and dense_row.scaled(nest):
         return {"moved", "lost", "was"}
     return {"moved"} if _fresh(nest) else {"moved", "was"}
 
