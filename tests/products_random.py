@@ -117,11 +117,13 @@ def chip_for(rng: random.Random):
 
 def random_plan(seed: int):
     """(plan, events, labels) of case `seed`; every fifth has products with a factor per neuron, those from
-    1000 on have long rows."""
+    1000 on have long rows, those from 2000 on rows of more than 2^15 neurons."""
     rng = random.Random(seed)
     net = Network()
     size, text = (64, column_text(rng)) if seed % 5 == 0 else (6, program_text(rng))
-    size, shape = (size, (2, 15, 7)) if seed < 1000 else (600, (2, 3, 7))
+    shape = (2, 15, 7)
+    if seed >= 1000:
+        size, shape = (600, (2, 3, 7)) if seed < 2000 else (33_000, (1, 2, 7))
     net.source("in", 7)
     net.lif("h", size, tau_v_ms=10, threshold=rng.choice((1.2, 2)) if size > 6 else 0.3, reset="hard")
     sparse = np.random.default_rng(seed).random((7, size)) < 0.5 if rng.random() < 0.3 else None
@@ -138,7 +140,7 @@ def random_plan(seed: int):
     )
     draws = np.random.default_rng(seed + 1)
     events = Events.from_dense((draws.random(shape) < 0.4).astype(np.int8))
-    return bound, events, np.array([0, 2])
+    return bound, events, np.array([0, 2])[: shape[0]]
 
 
 def _csr(mask: np.ndarray) -> tuple:

@@ -1,7 +1,8 @@
-"""Lines along dense rows of narrow values that `row_kernels` writes, and when it may.
+"""Lines along rows of narrow values that `row_kernels` writes, and when it may.
 
-Two kinds: a sum `w += column * row >> n` whose steps fit the stored type (from the formats, or found at
-run time from the largest column factor), and a decay `t = t * k` that is never limited.
+Two kinds: a sum `w += column * row >> n` along dense rows of synapses whose steps fit the stored type (from
+the formats, or found at run time from the largest column factor), and a decay `t = t * k` of synapses, axons
+or neurons that is never limited.
 """
 
 from __future__ import annotations
